@@ -1,0 +1,1 @@
+"""What runs next: experiment files, enqueue, tickets, retry, repair, and the command line."""

@@ -1,0 +1,61 @@
+"""How a run changes when an attempt begins and ends: pure, shared by every store."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from store.errors import IllegalTransition
+from store.runs import Attempt, Checkpoint, MetricSummary, Run, Shipped
+from store.states import ENDED, State
+from store.store import Settlement
+
+
+def began(run: Run, checkpoint: Checkpoint | None, summary: dict[str, MetricSummary], facts: dict[str, Any]) -> Run:
+    """The run once its current attempt has chosen the checkpoint to go on from."""
+    step = checkpoint.step if checkpoint else None
+    return replace(
+        run,
+        summary=summary,
+        shipped=Shipped(attempt=run.attempt),
+        checkpoint=checkpoint,
+        progress=run.progress if checkpoint else None,
+        history=_with_last(run.history, resumed_from_step=step, facts=facts),
+    )
+
+
+def settled(run: Run, settlement: Settlement, now: datetime) -> Run:
+    """The run once its current attempt has ended."""
+    over = settlement.state in ENDED
+    return replace(
+        run,
+        state=settlement.state,
+        reason=settlement.reason,
+        ending=settlement.ending,
+        setbacks=settlement.setbacks,
+        lease=None,
+        wish=None,
+        not_before=None if over else now + timedelta(seconds=settlement.backoff_s),
+        ended_at=now if over else None,
+        history=_with_last(run.history, ended_at=now, ending=settlement.ending),
+    )
+
+
+def _with_last(history: tuple[Attempt, ...], **changes: Any) -> tuple[Attempt, ...]:
+    return (*history[:-1], replace(history[-1], **changes)) if history else history
+
+
+def requeued(run: Run, *, scratch: bool) -> Run:
+    """An ended run back in the queue: from its checkpoint, or from scratch. A running one is asked to leave instead."""
+    if run.state not in ENDED:
+        raise IllegalTransition(f"run {run.id} is {run.state}: only an ended run can be requeued")
+    return replace(
+        run,
+        state=State.QUEUED,
+        reason=None,
+        setbacks=0,
+        ending=None,
+        not_before=None,
+        ended_at=None,
+        checkpoint=None if scratch else run.checkpoint,
+        remark="",
+    )

@@ -1,0 +1,29 @@
+"""The store that the settings name."""
+
+from store.errors import StoreUnavailable
+from store.mongo import MongoStore, open_store
+from store.servers.places import places
+from store.settings import Settings
+
+_HINT = "start the embedded servers with: labq up (or set mongo_url)"
+
+
+def mongo_url(settings: Settings) -> str:
+    """The configured MongoDB, else the embedded one."""
+    return settings.mongo_url or places(settings.home).mongo_url
+
+
+def redis_url(settings: Settings) -> str:
+    """The configured Redis, else the embedded one."""
+    return settings.redis_url or places(settings.home).redis_url
+
+
+def connect(settings: Settings) -> MongoStore:
+    """Raises StoreUnavailable with what to do about it."""
+    if settings.uses_embedded_mongo and not places(settings.home).mongo_socket.exists():
+        raise StoreUnavailable(f"MongoDB is not running; {_HINT}")
+    try:
+        return open_store(mongo_url(settings), settings.mongo_database, settings.mongo_timeout_s)
+    except StoreUnavailable as error:
+        hint = f"; {_HINT}" if settings.uses_embedded_mongo else "; check mongo_url (labq config)"
+        raise StoreUnavailable(f"{error}{hint}") from error

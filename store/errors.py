@@ -1,0 +1,113 @@
+"""The one error tree.
+
+    LabqError
+    ├── UserError                 the user can mend it; exit code 2
+    │   ├── BadSettings           an unknown or malformed setting
+    │   ├── BadExperiment         a mistake in an experiment file
+    │   ├── NoSuchRun             no run has this id
+    │   ├── AmbiguousId           several runs begin with this id
+    │   └── IllegalTransition     the run's state does not allow this
+    ├── Unavailable               a server is away or cannot start; exit code 3
+    │   ├── StoreUnavailable      MongoDB does not answer
+    │   ├── DoorbellUnavailable   Redis does not answer
+    │   └── ServerFailed          an embedded server did not come up
+    ├── StoreFailed               MongoDB answered with an error that nobody expected
+    ├── Superseded                the run has moved on: this attempt may change nothing any more
+    ├── CheckpointDamaged         a stored checkpoint does not match its SHA-256
+    └── MailFailed                a message was not accepted
+        ├── MailDeferred          try again later
+        └── MailRefused           never will be
+
+Exceptions of drivers never leave the file that calls the driver: they are wrapped there with `from error`.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a `labq` process tells its shell."""
+
+    OK = 0
+    FAILED = 1
+    USER_ERROR = 2
+    UNAVAILABLE = 3
+    INTERRUPTED = 130
+
+
+class LabqError(Exception):
+    """The root. Its text is written for the person at the terminal."""
+
+    exit_code = ExitCode.FAILED
+
+
+class UserError(LabqError):
+    """Something the user can mend."""
+
+    exit_code = ExitCode.USER_ERROR
+
+
+class BadSettings(UserError):
+    """A setting is unknown or malformed; the text names file or variable, what was found, what is allowed."""
+
+
+class BadExperiment(UserError):
+    """An experiment file is wrong; the text lists every mistake with its place."""
+
+    def __init__(self, source: str, mistakes: list[str]) -> None:
+        self.source = source
+        self.mistakes = mistakes
+        super().__init__("\n".join(f"{source}: {mistake}" for mistake in mistakes))
+
+
+class NoSuchRun(UserError):
+    """No run has this id or prefix."""
+
+
+class AmbiguousId(UserError):
+    """Several runs begin with this prefix."""
+
+
+class IllegalTransition(UserError):
+    """The state machine does not allow what was asked."""
+
+
+class Unavailable(LabqError):
+    """A server is away."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class StoreUnavailable(Unavailable):
+    """MongoDB does not answer in time."""
+
+
+class DoorbellUnavailable(Unavailable):
+    """Redis does not answer in time."""
+
+
+class ServerFailed(Unavailable):
+    """An embedded server did not come up; the text says why and what to install."""
+
+
+class StoreFailed(LabqError):
+    """MongoDB refused an operation for a reason that is no user's mistake."""
+
+
+class Superseded(LabqError):
+    """The run has moved on: the fencing token of this attempt is stale."""
+
+
+class CheckpointDamaged(LabqError):
+    """A stored checkpoint is incomplete or does not match its SHA-256."""
+
+
+class MailFailed(LabqError):
+    """A message was not accepted."""
+
+
+class MailDeferred(MailFailed):
+    """The server is away or said 4xx: try again later."""
+
+
+class MailRefused(MailFailed):
+    """The server said 5xx, or the message itself is wrong: trying again is useless."""

@@ -1,0 +1,18 @@
+"""A named group of runs."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """The group and the file it came from. The newest enqueue of a name wins; its runs are never lost."""
+
+    name: str
+    owner: str
+    source: str
+    text: str
+    tags: tuple[str, ...] = ()
+    created_at: datetime
+    definition: dict[str, Any] = field(default_factory=dict)

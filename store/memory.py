@@ -1,0 +1,392 @@
+"""The in-memory twin of the MongoDB store: the same promises, for tests and for reading what they are."""
+
+import hashlib
+import threading
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from store.attempts import began, requeued, settled
+from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, Superseded
+from store.experiments import Experiment
+from store.metrics import LogChunk, Point, Series, Shipment, summarize_series
+from store.notices import Notice, NoticeState, notices_for
+from store.runs import Attempt as AttemptRecord
+from store.runs import Checkpoint, Lease, MetricSummary, Run
+from store.states import State, Wish, check_transition
+from store.store import RunQuery, Settlement
+from store.workers import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    owner: str
+    until: datetime
+
+
+class MemoryStore:
+    """`store.store.Store` in one process; a lock stands in for the transaction."""
+
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.now = clock
+        self._lock = threading.RLock()
+        self._runs: dict[str, Run] = {}
+        self._experiments: dict[str, Experiment] = {}
+        self._blobs: dict[str, str] = {}
+        self._points: dict[str, list[tuple[int, Point]]] = defaultdict(list)
+        self._output: dict[tuple[str, int], list[LogChunk]] = defaultdict(list)
+        self._checkpoints: dict[str, list[tuple[Checkpoint, dict[str, bytes]]]] = defaultdict(list)
+        self._outbox: dict[str, Notice] = {}
+        self._locks: dict[str, _Held] = {}
+        self._workers: dict[str, Worker] = {}
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    # ── enqueue ──
+    def add_experiment(self, experiment: Experiment) -> None:
+        """Record or refresh an experiment."""
+        self._experiments[experiment.name] = experiment
+
+    def add_runs(self, runs: Sequence[Run]) -> list[str]:
+        """Insert the runs that are not there yet."""
+        with self._lock:
+            fresh = [run for run in runs if run.id not in self._runs]
+            self._runs.update({run.id: run for run in fresh})
+            return [run.id for run in fresh]
+
+    def add_blob(self, text: str) -> str:
+        """Keep a text once under the hash of its content."""
+        blob_id = hashlib.sha256(text.encode()).hexdigest()[:24]
+        self._blobs.setdefault(blob_id, text)
+        return blob_id
+
+    def blob(self, blob_id: str) -> str | None:
+        """A text kept by add_blob."""
+        return self._blobs.get(blob_id)
+
+    # ── look ──
+    def run(self, id_or_prefix: str) -> Run:
+        """The run with this id or unique prefix."""
+        prefix = id_or_prefix.strip().lower()
+        found = [run for run in self._runs.values() if prefix and run.id.startswith(prefix)]
+        exact = [run for run in found if run.id == prefix]
+        if not found:
+            raise NoSuchRun(f"no run has an id that begins with {id_or_prefix!r}; see: labq ls")
+        if len(found) > 1 and not exact:
+            raise AmbiguousId(f"{id_or_prefix!r} fits several runs: {', '.join(sorted(run.id for run in found)[:5])}")
+        return (exact or found)[0]
+
+    def runs(self, query: RunQuery) -> list[Run]:
+        """Matching runs, oldest first; with a limit: the newest ones."""
+        found = sorted((run for run in self._runs.values() if _matches(run, query)), key=_age)
+        return found[-query.limit :] if query.limit else found
+
+    def counts(self, experiment: str | None = None) -> dict[State, int]:
+        """How many runs are in each state."""
+        return dict(Counter(r.state for r in self._runs.values() if experiment in (None, r.experiment)))
+
+    def experiments(self) -> list[Experiment]:
+        """All experiments, newest first."""
+        return sorted(self._experiments.values(), key=lambda e: e.created_at, reverse=True)
+
+    def series_names(self, run_id: str) -> list[str]:
+        """Names of the run's metrics, sorted."""
+        return sorted({point.name for _, point in self._points[run_id]})
+
+    def series(self, run_id: str, name: str) -> Series:
+        """The whole history of one metric."""
+        points = [point for _, point in self._points[run_id] if point.name == name]
+        return Series(
+            name=name,
+            steps=tuple(point.step for point in points),
+            times=tuple(point.time for point in points),
+            values=tuple(point.value for point in points),
+        )
+
+    def log(self, run_id: str, attempt: int, from_offset: int = 0) -> list[LogChunk]:
+        """The attempt's output from an offset on, in order."""
+        return [chunk for chunk in self._output[run_id, attempt] if chunk.offset >= from_offset]
+
+    def log_tail(self, run_id: str, attempt: int, max_bytes: int) -> bytes:
+        """The last bytes of the attempt's output."""
+        return b"".join(chunk.data for chunk in self._output[run_id, attempt])[-max_bytes:]
+
+    # ── an attempt's life ──
+    def claim(self, worker: Worker, lease_s: float) -> Run | None:
+        """Take the best eligible run that fits the worker."""
+        with self._lock:
+            now = self.now()
+            fitting = [run for run in self._runs.values() if _claimable(run, now) and _fits(run, worker)]
+            if not fitting:
+                return None
+            run = min(fitting, key=_best_first)
+            attempt = AttemptRecord(number=run.attempt + 1, worker=worker.name, started_at=now)
+            return self._put(
+                replace(
+                    run,
+                    state=State.RUNNING,
+                    attempt=run.attempt + 1,
+                    lease=Lease(worker=worker.name, until=now + timedelta(seconds=lease_s)),
+                    wish=None,
+                    reason=None,
+                    not_before=None,
+                    started_at=run.started_at or now,
+                    ended_at=None,
+                    history=(*run.history, attempt),
+                )
+            )
+
+    def begin(self, run_id: str, attempt: int, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run:
+        """Drop the points that this attempt will make again."""
+        with self._lock:
+            run = self._held(run_id, attempt)
+            if checkpoint is None:
+                self._points[run_id] = []
+            else:
+                last = (checkpoint.attempt, checkpoint.line)
+                self._points[run_id] = [(a, p) for a, p in self._points[run_id] if (a, p.line) <= last]
+            return self._put(began(run, checkpoint, self._summary(run_id), facts))
+
+    def renew(self, run_id: str, attempt: int, lease_s: float) -> Wish | None:
+        """Extend the lease; return what a person asked for meanwhile."""
+        with self._lock:
+            run = self._held(run_id, attempt)
+            assert run.lease is not None
+            lease = replace(run.lease, until=self.now() + timedelta(seconds=lease_s))
+            return self._put(replace(run, lease=lease)).wish
+
+    def note_facts(self, run_id: str, attempt: int, facts: dict[str, Any]) -> None:
+        """Add facts about the attempt to its line of history."""
+        with self._lock:
+            run = self._held(run_id, attempt)
+            last = replace(run.history[-1], facts={**run.history[-1].facts, **facts})
+            self._put(replace(run, history=(*run.history[:-1], last)))
+
+    def ship(self, run_id: str, attempt: int, shipment: Shipment, summary: dict[str, MetricSummary]) -> None:
+        """Store a shipment exactly once."""
+        with self._lock:
+            run = self._held(run_id, attempt)
+            stored = run.shipped
+            if stored.events_bytes >= shipment.events_to and stored.output_bytes >= shipment.output_to:
+                return
+            shipped = replace(
+                stored,
+                events_bytes=shipment.events_to,
+                events_lines=shipment.lines_to,
+                output_bytes=shipment.output_to,
+            )
+            progress = shipment.progress or run.progress
+            remark = run.remark if shipment.remark is None else shipment.remark
+            self._put(replace(run, shipped=shipped, summary=summary, progress=progress, remark=remark))
+            self._points[run_id] += [(attempt, point) for point in shipment.points]
+            if shipment.output:
+                chunk = LogChunk(attempt=attempt, offset=shipment.output_from, data=shipment.output)
+                self._output[run_id, attempt].append(chunk)
+
+    def publish_checkpoint(self, checkpoint: Checkpoint, path: Path, keep: int) -> Checkpoint:
+        """Store the file, then point the run to it."""
+        content = _content(path)
+        digest = _digest(content)
+        size_bytes = sum(len(data) for data in content.values())
+        stored = replace(checkpoint, id=uuid.uuid4().hex[:24], size_bytes=size_bytes, sha256=digest)
+        with self._lock:
+            run = self._held(checkpoint.run, checkpoint.attempt)
+            self._put(replace(run, checkpoint=stored))
+            self._checkpoints[run.id] = [(stored, content), *self._checkpoints[run.id]][: max(keep, 1)]
+        return stored
+
+    def checkpoints(self, run_id: str) -> list[Checkpoint]:
+        """Stored checkpoints, newest first."""
+        return [checkpoint for checkpoint, _ in self._checkpoints[run_id]]
+
+    def fetch_checkpoint(self, checkpoint: Checkpoint, folder: Path) -> Path:
+        """Write the checkpoint into `folder`."""
+        stored = {c.id: content for c, content in self._checkpoints[checkpoint.run]}
+        content = stored.get(checkpoint.id)
+        if content is None or _digest(content) != checkpoint.sha256:
+            raise CheckpointDamaged(f"checkpoint {checkpoint.id} of run {checkpoint.run}: SHA-256 does not match")
+        target = folder / checkpoint.name
+        for name, data in content.items():
+            file = target / name if name else target
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        return target
+
+    def settle(self, run_id: str, attempt: int, settlement: Settlement, *, only_expired: bool = False) -> Run:
+        """End the attempt and record what is owed."""
+        with self._lock:
+            run, now = self._held(run_id, attempt), self.now()
+            if only_expired and run.lease is not None and run.lease.until > now:
+                raise Superseded(f"run {run_id}: attempt {attempt} still holds its lease")
+            check_transition(run_id, run.state, settlement.state)
+            self._owe(run, settlement.state)
+            return self._put(settled(run, settlement, now))
+
+    # ── repair ──
+    def expired(self) -> list[Run]:
+        """Running runs whose lease is over."""
+        now = self.now()
+        return [run for run in self._runs.values() if run.lease is not None and run.lease.until < now]
+
+    def held_by(self, worker_name: str) -> list[Run]:
+        """Running runs whose lease this worker holds."""
+        return [run for run in self._runs.values() if run.lease is not None and run.lease.worker == worker_name]
+
+    def lock(self, name: str, owner: str, lease_s: float) -> bool:
+        """Take or extend a named short lease."""
+        with self._lock:
+            now, held = self.now(), self._locks.get(name)
+            if held is not None and held.owner != owner and held.until >= now:
+                return False
+            self._locks[name] = _Held(owner, now + timedelta(seconds=lease_s))
+            return True
+
+    def ringable(self, limit: int) -> list[tuple[str, int, str]]:
+        """Queued runs that may be claimed now, best first."""
+        now = self.now()
+        due = sorted((run for run in self._runs.values() if _claimable(run, now)), key=_best_first)
+        return [(run.id, run.attempt, run.queue) for run in due[:limit]]
+
+    # ── people ──
+    def wish(self, run_id: str, wish: Wish) -> State:
+        """Ask for the end of a run."""
+        with self._lock:
+            run = self.run(run_id)
+            if run.state is State.RUNNING:
+                return self._put(replace(run, wish=wish)).state
+            if wish is Wish.REQUEUE:
+                raise IllegalTransition(f"run {run.id} is {run.state}, not running")
+            check_transition(run.id, run.state, State.CANCELLED)
+            self._owe(run, State.CANCELLED)
+            return self._put(replace(run, state=State.CANCELLED, ended_at=self.now())).state
+
+    def requeue(self, run_id: str, *, scratch: bool = False) -> Run:
+        """Put an ended run back into the queue."""
+        with self._lock:
+            run = self.run(run_id)
+            new = requeued(run, scratch=scratch)
+            if scratch:
+                self._checkpoints[run.id] = []
+            return self._put(new)
+
+    # ── workers ──
+    def seen(self, worker: Worker) -> None:
+        """This worker lives."""
+        self._workers[worker.name] = replace(worker, seen_at=self.now())
+
+    def gone(self, worker_name: str) -> None:
+        """This worker left."""
+        self._workers.pop(worker_name, None)
+
+    def workers(self, within_s: float) -> list[Worker]:
+        """Workers seen lately."""
+        earliest = self.now() - timedelta(seconds=within_s)
+        recent = [w for w in self._workers.values() if w.seen_at is not None and w.seen_at >= earliest]
+        return sorted(recent, key=lambda worker: worker.name)
+
+    # ── outbox ──
+    def notices(self, run_id: str | None = None) -> list[Notice]:
+        """Notices, oldest first."""
+        return [notice for notice in self._outbox.values() if run_id in (None, notice.run)]
+
+    def claim_notice(self, owner: str, lease_s: float) -> Notice | None:
+        """Take the oldest notice that is due, under a lease."""
+        with self._lock:
+            now = self.now()
+            for notice in self._outbox.values():
+                due = notice.state is NoticeState.OWED and (notice.not_before is None or notice.not_before <= now)
+                if due and self.lock(f"notice-{notice.id}", uuid.uuid4().hex, lease_s):
+                    self._locks[f"notice-{notice.id}"] = _Held(owner, now + timedelta(seconds=lease_s))
+                    self._outbox[notice.id] = replace(notice, tries=notice.tries + 1)
+                    return self._outbox[notice.id]
+            return None
+
+    def notice_sent(self, notice_id: str, owner: str) -> bool:
+        """Record the delivery."""
+        return self._close(notice_id, owner, state=NoticeState.SENT, sent_at=self.now(), error="")
+
+    def notice_failed(self, notice_id: str, owner: str, error: str, *, retry_after_s: float | None) -> bool:
+        """Record a failed delivery."""
+        if retry_after_s is None:
+            return self._close(notice_id, owner, state=NoticeState.REFUSED, error=error)
+        later = self.now() + timedelta(seconds=retry_after_s)
+        return self._close(notice_id, owner, not_before=later, error=error)
+
+    def _close(self, notice_id: str, owner: str, **changes: Any) -> bool:
+        with self._lock:
+            held = self._locks.get(f"notice-{notice_id}")
+            notice = self._outbox[notice_id]
+            if held is None or held.owner != owner or notice.state is not NoticeState.OWED:
+                return False
+            del self._locks[f"notice-{notice_id}"]
+            self._outbox[notice_id] = replace(notice, **changes)
+            return True
+
+    # ── shared ──
+    def _put(self, run: Run) -> Run:
+        self._runs[run.id] = run
+        return run
+
+    def _held(self, run_id: str, attempt: int) -> Run:
+        run = self._runs.get(run_id)
+        if run is None or run.attempt != attempt or run.state is not State.RUNNING:
+            raise Superseded(f"run {run_id}: attempt {attempt} no longer holds it")
+        return run
+
+    def _owe(self, run: Run, new: State) -> None:
+        for notice in notices_for(run, new):
+            self._outbox.setdefault(notice.id, replace(notice, created_at=self.now()))
+
+    def _summary(self, run_id: str) -> dict[str, MetricSummary]:
+        summaries = {name: summarize_series(self.series(run_id, name)) for name in self.series_names(run_id)}
+        return {name: summary for name, summary in summaries.items() if summary is not None}
+
+
+def _age(run: Run) -> tuple[datetime, int]:
+    return run.queued_at, run.index
+
+
+def _best_first(run: Run) -> tuple[int, datetime, int]:
+    return -run.priority, run.queued_at, run.index
+
+
+def _claimable(run: Run, now: datetime) -> bool:
+    return run.state is State.QUEUED and (run.not_before is None or run.not_before <= now)
+
+
+def _fits(run: Run, worker: Worker) -> bool:
+    wants = run.resources
+    return (
+        run.queue in worker.queues
+        and wants.gpus <= worker.gpus
+        and (wants.cpus or 0) <= worker.cpus
+        and (wants.memory_bytes or 0) <= worker.memory_bytes
+        and set(wants.tags) <= set(worker.tags)
+    )
+
+
+def _matches(run: Run, query: RunQuery) -> bool:
+    return (
+        query.experiment in (None, run.experiment)
+        and (not query.states or run.state in query.states)
+        and (not query.ids or run.id in query.ids)
+        and (query.tag is None or query.tag in run.tags)
+    )
+
+
+def _content(path: Path) -> dict[str, bytes]:
+    if path.is_file():
+        return {"": path.read_bytes()}
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def _digest(content: dict[str, bytes]) -> str:
+    parts = (name.encode() + b"\0" + data for name, data in sorted(content.items()))
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+

@@ -1,0 +1,20 @@
+"""The store in MongoDB. Nothing outside this package and `store.servers` imports the driver."""
+
+from store.mongo.checkpoints import Checkpoints
+from store.mongo.client import connect
+from store.mongo.crew import Crew
+from store.mongo.outbox import Outbox
+from store.mongo.people import People
+from store.mongo.schema import ensure_schema
+
+
+class MongoStore(People, Checkpoints, Crew, Outbox):
+    """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
+
+
+def open_store(url: str, database: str, timeout_s: float) -> MongoStore:
+    """Connect, create what is missing (indexes, validators), and return the store. Raises StoreUnavailable."""
+    client = connect(url, timeout_s)
+    store = MongoStore(client, client[database], timeout_s)
+    ensure_schema(store.database)
+    return store

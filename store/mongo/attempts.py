@@ -1,0 +1,199 @@
+"""An attempt's life: claim, begin, renew, ship, settle. Every write is fenced by (run, attempt, running)."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pymongo import ReturnDocument
+
+from store.attempts import began, settled
+from store.errors import Superseded
+from store.metrics import Shipment
+from store.mongo.client import Document, Session, guarded
+from store.mongo.codec import from_document, plain, to_document
+from store.mongo.history import History
+from store.mongo.runs import Runs
+from store.notices import notices_for
+from store.runs import Checkpoint, MetricSummary, Run
+from store.states import State, Wish, check_transition
+from store.store import Settlement
+from store.workers import Worker
+
+_BEST_FIRST = [("priority", -1), ("queued_at", 1), ("index", 1)]
+_DUE: Document = {"$or": [{"$eq": ["$not_before", None]}, {"$lte": ["$not_before", "$$NOW"]}]}
+
+
+def _in_future(seconds: float) -> Document:
+    return {"$add": ["$$NOW", int(seconds * 1000)]}
+
+
+class Attempts(Runs, History):
+    """Claiming and everything that the holder of a claim may do."""
+
+    @guarded
+    def claim(self, worker: Worker, lease_s: float) -> Run | None:
+        """One find_one_and_update: state, attempt + 1, lease on the server's clock, a line of history."""
+        number = {"$add": ["$attempt", 1]}
+        name = {"$literal": worker.name}
+        attempt = {
+            "number": number, "worker": name, "started_at": "$$NOW", "ended_at": None,
+            "resumed_from_step": None, "facts": {"$literal": {}}, "ending": None,
+        }  # fmt: skip
+        update = {
+            "state": State.RUNNING.value,
+            "attempt": number,
+            "lease": {"worker": name, "until": _in_future(lease_s)},
+            "wish": None,
+            "reason": None,
+            "not_before": None,
+            "started_at": {"$ifNull": ["$started_at", "$$NOW"]},
+            "ended_at": None,
+            "history": {"$concatArrays": ["$history", [attempt]]},
+        }
+        document = self.database["runs"].find_one_and_update(
+            _fits(worker), [{"$set": update}], sort=_BEST_FIRST, return_document=ReturnDocument.AFTER
+        )
+        return from_document(Run, document) if document else None
+
+    @guarded
+    def begin(self, run_id: str, attempt: int, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run:
+        """Drop the points that this attempt will make again, and recompute the summary from those that stay."""
+
+        def work(session: Session) -> Run:
+            run, now = self._held(run_id, attempt, session)
+            dropped = self._drop_points_after(run_id, checkpoint, session)
+            summary = self._summary(run_id, session)
+            new = began(run, checkpoint, summary, facts)
+            self._save(new, ("summary", "shipped", "checkpoint", "history", "progress"), session)
+            self._audit(run, "began", now, session, step=checkpoint and checkpoint.step, buckets_cut=dropped)
+            return new
+
+        return self.in_transaction(work)
+
+    @guarded
+    def renew(self, run_id: str, attempt: int, lease_s: float) -> Wish | None:
+        """A late renewal still succeeds when nobody has claimed in between: the attempt is the same."""
+        document = self.database["runs"].find_one_and_update(
+            _token(run_id, attempt), [{"$set": {"lease.until": _in_future(lease_s)}}], projection={"wish": 1}
+        )
+        if document is None:
+            raise _superseded(run_id, attempt)
+        return Wish(document["wish"]) if document["wish"] else None
+
+    @guarded
+    def note_facts(self, run_id: str, attempt: int, facts: dict[str, Any]) -> None:
+        """Add facts about the attempt to its line of history."""
+        fields = {f"history.$[mine].facts.{name}": value for name, value in facts.items()}
+        result = self.database["runs"].update_one(
+            _token(run_id, attempt), {"$set": fields}, array_filters=[{"mine.number": attempt}]
+        )
+        if not result.matched_count:
+            raise _superseded(run_id, attempt)
+
+    @guarded
+    def ship(self, run_id: str, attempt: int, shipment: Shipment, summary: dict[str, MetricSummary]) -> None:
+        """The offsets in the run and the data go in one transaction, so a repeated shipment is recognised."""
+        if shipment.is_empty:
+            return
+
+        def work(session: Session) -> None:
+            run, _ = self._held(run_id, attempt, session)
+            if run.shipped.events_bytes >= shipment.events_to and run.shipped.output_bytes >= shipment.output_to:
+                return
+            shipped = replace(
+                run.shipped,
+                events_bytes=shipment.events_to,
+                events_lines=shipment.lines_to,
+                output_bytes=shipment.output_to,
+            )
+            new = replace(
+                run,
+                shipped=shipped,
+                summary=summary,
+                progress=shipment.progress or run.progress,
+                remark=run.remark if shipment.remark is None else shipment.remark,
+            )
+            self._save(new, ("shipped", "summary", "progress", "remark"), session)
+            self._add_points(run_id, attempt, shipment.points, session)
+            self._add_output(run_id, attempt, shipment, session)
+
+        self.in_transaction(work)
+
+    @guarded
+    def settle(self, run_id: str, attempt: int, settlement: Settlement, *, only_expired: bool = False) -> Run:
+        """State, history and the owed notices change together or not at all."""
+
+        def work(session: Session) -> Run:
+            run, now = self._held(run_id, attempt, session)
+            if only_expired and run.lease is not None and run.lease.until > now:
+                raise _superseded(run_id, attempt)
+            check_transition(run_id, run.state, settlement.state)
+            new = settled(run, settlement, now)
+            fields = ("state", "reason", "ending", "setbacks", "lease", "wish", "not_before", "ended_at", "history")
+            self._save(new, fields, session)
+            self._owe(run, new.state, now, session)
+            self._audit(run, new.state.value, now, session, reason=new.reason)
+            return new
+
+        return self.in_transaction(work)
+
+    @guarded
+    def expired(self) -> list[Run]:
+        """Running runs whose lease is over on the server's clock."""
+        over = {"state": State.RUNNING.value, "$expr": {"$lt": ["$lease.until", "$$NOW"]}}
+        return [from_document(Run, document) for document in self.database["runs"].find(over).limit(1000)]
+
+    @guarded
+    def held_by(self, worker_name: str) -> list[Run]:
+        """Running runs whose lease this worker holds."""
+        held = {"state": State.RUNNING.value, "lease.worker": worker_name}
+        return [from_document(Run, document) for document in self.database["runs"].find(held)]
+
+    @guarded
+    def ringable(self, limit: int) -> list[tuple[str, int, str]]:
+        """Queued runs that may be claimed now, best first."""
+        waiting = {"state": State.QUEUED.value, "$expr": _DUE}
+        fields = {"attempt": 1, "queue": 1}
+        found = self.database["runs"].find(waiting, fields).sort(_BEST_FIRST).limit(limit)
+        return [(document["_id"], document["attempt"], document["queue"]) for document in found]
+
+    def _held(self, run_id: str, attempt: int, session: Session) -> tuple[Run, datetime]:
+        loaded = self._load(_token(run_id, attempt), session)
+        if loaded is None:
+            raise _superseded(run_id, attempt)
+        return loaded
+
+    def _save(self, run: Run, fields: tuple[str, ...], session: Session) -> None:
+        values = {field: plain(getattr(run, field)) for field in fields}
+        self.database["runs"].update_one({"_id": run.id}, {"$set": values}, session=session)
+
+    def _owe(self, run: Run, new: State, now: datetime, session: Session) -> None:
+        for notice in notices_for(run, new):
+            document = to_document(replace(notice, created_at=now))
+            self.database["outbox"].update_one(
+                {"_id": notice.id}, {"$setOnInsert": document}, upsert=True, session=session
+            )
+
+    def _audit(self, run: Run, event: str, now: datetime, session: Session, **fields: Any) -> None:
+        document = {"run": run.id, "attempt": run.attempt, "event": event, "at": now, **plain(fields)}
+        self.database["events"].insert_one(document, session=session)
+
+
+def _token(run_id: str, attempt: int) -> Document:
+    return {"_id": run_id, "attempt": attempt, "state": State.RUNNING.value}
+
+
+def _superseded(run_id: str, attempt: int) -> Superseded:
+    return Superseded(f"run {run_id}: attempt {attempt} no longer holds it")
+
+
+def _fits(worker: Worker) -> Document:
+    """Which queued runs this worker may claim. A demand of null is no demand."""
+    return {
+        "state": State.QUEUED.value,
+        "queue": {"$in": list(worker.queues)},
+        "resources.gpus": {"$lte": worker.gpus},
+        "resources.cpus": {"$not": {"$gt": worker.cpus}},
+        "resources.memory_bytes": {"$not": {"$gt": worker.memory_bytes}},
+        "$expr": {"$and": [_DUE, {"$setIsSubset": ["$resources.tags", {"$literal": list(worker.tags)}]}]},
+    }

@@ -1,0 +1,41 @@
+"""Live workers, and short leases for what only one of them should do."""
+
+from pymongo.errors import DuplicateKeyError
+
+from store.mongo.client import Connected, guarded
+from store.mongo.codec import from_document, plain
+from store.workers import Worker
+
+
+class Crew(Connected):
+    """The `workers` and `locks` collections."""
+
+    @guarded
+    def seen(self, worker: Worker) -> None:
+        """This worker lives, says the server's clock."""
+        fields = {key: value for key, value in plain(worker).items() if key != "seen_at"}
+        update = [{"$set": {"seen_at": "$$NOW", **{key: {"$literal": value} for key, value in fields.items()}}}]
+        self.database["workers"].update_one({"_id": worker.name}, update, upsert=True)
+
+    @guarded
+    def gone(self, worker_name: str) -> None:
+        """This worker left."""
+        self.database["workers"].delete_one({"_id": worker_name})
+
+    @guarded
+    def workers(self, within_s: float) -> list[Worker]:
+        """Workers seen within the last `within_s` seconds of the server's clock."""
+        recent = {"$expr": {"$gte": ["$seen_at", {"$subtract": ["$$NOW", int(within_s * 1000)]}]}}
+        found = self.database["workers"].find(recent, {"_id": 0}).sort("name", 1)
+        return [from_document(Worker, document) for document in found]
+
+    @guarded
+    def lock(self, name: str, owner: str, lease_s: float) -> bool:
+        """Take or extend the named lease. The upsert of a lease that somebody else holds fails on its unique id."""
+        mine_or_over = {"_id": name, "$expr": {"$or": [{"$eq": ["$owner", owner]}, {"$lt": ["$until", "$$NOW"]}]}}
+        update = [{"$set": {"owner": {"$literal": owner}, "until": {"$add": ["$$NOW", int(lease_s * 1000)]}}}]
+        try:
+            self.database["locks"].update_one(mine_or_over, update, upsert=True)
+        except DuplicateKeyError:
+            return False
+        return True

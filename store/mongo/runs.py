@@ -1,0 +1,123 @@
+"""Enqueueing and looking up runs."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import BulkWriteError
+
+from store.errors import AmbiguousId, NoSuchRun
+from store.experiments import Experiment
+from store.mongo.client import Connected, Document, Session, guarded
+from store.mongo.codec import from_document, to_document
+from store.runs import Run
+from store.states import State
+from store.store import RunQuery
+
+_DUPLICATE_KEY = 11000
+
+
+class Runs(Connected):
+    """The `runs`, `experiments` and `blobs` collections."""
+
+    @guarded
+    def add_experiment(self, experiment: Experiment) -> None:
+        """Record or refresh an experiment."""
+        document = to_document(experiment)
+        self.database["experiments"].replace_one({"_id": experiment.name}, document, upsert=True)
+
+    @guarded
+    def add_runs(self, runs: Sequence[Run]) -> list[str]:
+        """Insert the runs that are not there yet. The unique index decides when two people enqueue at once."""
+        ids = [run.id for run in runs]
+        there = {d["_id"] for d in self.database["runs"].find({"_id": {"$in": ids}}, {"_id": 1})}
+        fresh = [to_document(run) for run in runs if run.id not in there]
+        if not fresh:
+            return []
+        try:
+            self.database["runs"].insert_many(fresh, ordered=False)
+        except BulkWriteError as error:
+            beaten = _duplicates(error)
+            return [document["_id"] for i, document in enumerate(fresh) if i not in beaten]
+        return [document["_id"] for document in fresh]
+
+    @guarded
+    def add_blob(self, text: str) -> str:
+        """Keep a text once under the hash of its content."""
+        blob_id = hashlib.sha256(text.encode()).hexdigest()[:24]
+        self.database["blobs"].update_one({"_id": blob_id}, {"$setOnInsert": {"text": text}}, upsert=True)
+        return blob_id
+
+    @guarded
+    def blob(self, blob_id: str) -> str | None:
+        """A text kept by add_blob."""
+        document = self.database["blobs"].find_one({"_id": blob_id})
+        return document["text"] if document else None
+
+    @guarded
+    def run(self, id_or_prefix: str) -> Run:
+        """The run with this id or unique prefix."""
+        prefix = id_or_prefix.strip().lower()
+        if not prefix:
+            raise NoSuchRun("a run id is missing; see: labq ls")
+        pattern = {"$regex": f"^{re.escape(prefix)}"}
+        found = list(self.database["runs"].find({"_id": pattern}).limit(6))
+        exact = [document for document in found if document["_id"] == prefix]
+        if len(found) > 1 and not exact:
+            some = ", ".join(document["_id"] for document in found[:5])
+            raise AmbiguousId(f"{id_or_prefix!r} fits several runs: {some}{', …' if len(found) > 5 else ''}")
+        if not found:
+            raise NoSuchRun(f"no run has an id that begins with {id_or_prefix!r}; see: labq ls")
+        return from_document(Run, (exact or found)[0])
+
+    @guarded
+    def runs(self, query: RunQuery) -> list[Run]:
+        """Matching runs, oldest first; with a limit: the newest ones."""
+        order = DESCENDING if query.limit else ASCENDING
+        cursor = self.database["runs"].find(_filter(query)).sort([("queued_at", order), ("index", order)])
+        found = [from_document(Run, document) for document in cursor.limit(query.limit)]
+        return found[::-1] if query.limit else found
+
+    @guarded
+    def counts(self, experiment: str | None = None) -> dict[State, int]:
+        """How many runs are in each state."""
+        match = {"experiment": experiment} if experiment else {}
+        groups = self.database["runs"].aggregate([{"$match": match}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}])
+        return {State(group["_id"]): group["n"] for group in groups}
+
+    @guarded
+    def experiments(self) -> list[Experiment]:
+        """All experiments, newest first."""
+        return [from_document(Experiment, d) for d in self.database["experiments"].find().sort("created_at", -1)]
+
+    def _load(self, match: Document, session: Session | None = None) -> tuple[Run, datetime] | None:
+        """The run that matches, and the server's clock at that moment."""
+        stages: list[dict[str, Any]] = [{"$match": match}, {"$limit": 1}, {"$set": {"_now": "$$NOW"}}]
+        for document in self.database["runs"].aggregate(stages, session=session):
+            now: datetime = document.pop("_now")
+            return from_document(Run, document), now
+        return None
+
+
+def _duplicates(error: BulkWriteError) -> set[int]:
+    """Positions that somebody else inserted first; any other write error is raised again."""
+    errors = error.details["writeErrors"]
+    if any(item["code"] != _DUPLICATE_KEY for item in errors):
+        raise error
+    return {item["index"] for item in errors}
+
+
+def _filter(query: RunQuery) -> Document:
+    match: Document = {}
+    if query.experiment:
+        match["experiment"] = query.experiment
+    if query.states:
+        match["state"] = {"$in": [state.value for state in query.states]}
+    if query.ids:
+        match["_id"] = {"$in": list(query.ids)}
+    if query.tag:
+        match["tags"] = query.tag
+    return match

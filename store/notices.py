@@ -1,0 +1,46 @@
+"""A message owed to somebody: recorded in the same write as what caused it, sent at least once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from store.runs import Run
+from store.states import ENDED, State
+
+
+class NoticeState(StrEnum):
+    """Where a notice is on its way."""
+
+    OWED = "owed"
+    SENT = "sent"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One message about one ending of a run. The id is fixed by its cause, so it cannot be owed twice."""
+
+    id: str
+    run: str
+    attempt: int
+    about: State
+    to: tuple[str, ...]
+    state: NoticeState = NoticeState.OWED
+    tries: int = 0
+    not_before: datetime | None = None
+    created_at: datetime | None = None
+    sent_at: datetime | None = None
+    error: str = ""
+
+    @property
+    def message_id(self) -> str:
+        """The fixed Message-ID: a mail sent twice is seen as one by the reader's mailbox."""
+        return f"<{self.id}@labq>"
+
+
+def notices_for(run: Run, new: State) -> tuple[Notice, ...]:
+    """What is owed when `run` enters `new`: one notice if somebody asked for it, else none."""
+    if new not in ENDED or new not in run.notify.on or not run.notify.to:
+        return ()
+    notice_id = f"{run.id}-{run.attempt}-{new}"
+    return (Notice(id=notice_id, run=run.id, attempt=run.attempt, about=new, to=run.notify.to),)

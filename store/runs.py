@@ -1,0 +1,183 @@
+"""One configuration and its life."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from store.states import Reason, State, Wish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a run needs of a worker. None means: no demand."""
+
+    gpus: int = 0
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    time_s: float | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Which endings are tried again, how often without progress in between, and after what pause."""
+
+    max: int = 3
+    backoff_s: float = 1.0
+    on: tuple[Reason, ...] = (Reason.LOST, Reason.KILLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Who is told, and about which endings."""
+
+    to: tuple[str, ...] = ()
+    on: tuple[State, ...] = (State.FINISHED, State.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is executed: a command (argument list, no shell) or the name of a built-in trainer, and where."""
+
+    command: tuple[str, ...] = ()
+    trainer: str | None = None
+    workdir: str
+    env: dict[str, str] = field(default_factory=dict)
+    grace_s: float = 30.0
+    exclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who holds the run, until when on the server's clock."""
+
+    worker: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A stored checkpoint. `line` is how many event lines of `attempt` belong to it."""
+
+    id: str
+    run: str
+    attempt: int
+    step: int
+    line: int
+    name: str
+    is_dir: bool
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a child ended, as far as anybody knows."""
+
+    reason: Reason | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    peak_memory_bytes: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at a run: the history keeps them all."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    resumed_from_step: int | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the run is, in the script's own unit."""
+
+    done: float
+    total: float
+
+    @property
+    def fraction(self) -> float:
+        """Between 0 and 1; 0 when the total is unknown."""
+        return min(max(self.done / self.total, 0.0), 1.0) if self.total > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSummary:
+    """Last, smallest and largest value of one series. NaN is neither smallest nor largest."""
+
+    last: float
+    last_step: int
+    count: int
+    min: float | None = None
+    min_step: int | None = None
+    max: float | None = None
+    max_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipped:
+    """How much of the attempt's event file and output is stored, in bytes and lines."""
+
+    attempt: int = 0
+    events_bytes: int = 0
+    events_lines: int = 0
+    output_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One configuration of an experiment and everything that happened to it, points and logs excepted."""
+
+    id: str
+    key: str
+    experiment: str
+    params: dict[str, Any]
+    task: Task
+    repeat: int = 0
+    index: int = 0
+    queue: str = "default"
+    priority: int = 0
+    tags: tuple[str, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    retry: Retry = field(default_factory=Retry)
+    notify: Notify = field(default_factory=Notify)
+    owner: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    state: State = State.QUEUED
+    reason: Reason | None = None
+    wish: Wish | None = None
+    attempt: int = 0
+    setbacks: int = 0
+    lease: Lease | None = None
+    queued_at: datetime
+    not_before: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    progress: Progress | None = None
+    summary: dict[str, MetricSummary] = field(default_factory=dict)
+    shipped: Shipped = field(default_factory=Shipped)
+    checkpoint: Checkpoint | None = None
+    ending: Ending | None = None
+    remark: str = ""
+    history: tuple[Attempt, ...] = ()
+
+
+SHORT_ID_LENGTH = 8
+
+
+def short(run_id: str) -> str:
+    """The first characters of an id, as tables show it."""
+    return run_id[:SHORT_ID_LENGTH]
+
+
+def made_progress(run: Run) -> bool:
+    """Whether the current attempt got further than the checkpoint it began with."""
+    return run.checkpoint is not None and run.checkpoint.attempt == run.attempt

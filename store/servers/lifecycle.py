@@ -1,0 +1,103 @@
+"""`labq up` and `labq down`: idempotent, and safe when two shells do it at once."""
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+
+import psutil
+
+from store.errors import ServerFailed
+from store.servers import mongod, process, redis_server
+from store.servers.places import Places, make_private, places
+from store.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """What `up` did: which servers it started, which were there, which belong to somebody else."""
+
+    started: tuple[str, ...]
+    already: tuple[str, ...]
+    external: tuple[str, ...]
+
+
+def up(settings: Settings) -> Brought:
+    """Start what is ours and not running. Interrupted in the middle, it takes back what it started."""
+    external = _external(settings)
+    where = places(settings.home)
+    if len(external) == 2:
+        return Brought(started=(), already=(), external=external)
+    with _locked(where):
+        make_private(where.sockets)
+        children: list[subprocess.Popen[bytes]] = []
+        started: list[str] = []
+        already: list[str] = []
+        try:
+            for name, server in _ours(settings):
+                before = len(children)
+                server.start(where, children.append)
+                (started if len(children) > before else already).append(name)
+        except BaseException:
+            _take_back(children)
+            raise
+    return Brought(started=tuple(started), already=tuple(already), external=external)
+
+
+def down(settings: Settings) -> tuple[str, ...]:
+    """Stop our servers and remove their sockets; the data stays. Returns the names of those that ran."""
+    where = places(settings.home)
+    if not where.servers.exists():
+        return ()
+    with _locked(where):
+        live = {name: found for name, server in _ours(settings) if (found := server.running(where))}
+        for found in live.values():
+            process.stop(found)
+        for socket_file in (where.mongo_socket, where.redis_socket):
+            socket_file.unlink(missing_ok=True)
+        if where.sockets.exists():
+            where.sockets.rmdir()
+    return tuple(live)
+
+
+def running(settings: Settings) -> dict[str, psutil.Process]:
+    """Our live servers by name."""
+    where = places(settings.home)
+    return {name: found for name, server in _ours(settings) if (found := server.running(where))}
+
+
+def _ours(settings: Settings) -> list[tuple[str, ModuleType]]:
+    ours: list[tuple[str, ModuleType]] = []
+    if settings.uses_embedded_redis:
+        ours.append(("redis", redis_server))
+    if settings.uses_embedded_mongo:
+        ours.append(("mongod", mongod))
+    return ours
+
+
+def _external(settings: Settings) -> tuple[str, ...]:
+    names = {"redis": settings.uses_embedded_redis, "mongod": settings.uses_embedded_mongo}
+    return tuple(name for name, embedded in names.items() if not embedded)
+
+
+def _take_back(children: list[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        if child.poll() is None:
+            process.stop(psutil.Process(child.pid))
+
+
+@contextmanager
+def _locked(where: Places) -> Iterator[None]:
+    make_private(where.servers)
+    try:
+        descriptor = os.open(where.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ServerFailed(f"{where.lock_file}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

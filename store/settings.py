@@ -1,0 +1,223 @@
+"""Settings: defaults, then the user's config folder, then `labq.toml` searched upwards, then `LABQ_*` variables.
+
+One table names each setting, its type, default and meaning; unknown keys are refused with the valid ones.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from store.errors import BadSettings
+
+PROTOCOL_VARIABLES = frozenset(
+    f"LABQ_{name}"
+    for name in ("RUN", "ATTEMPT", "DIR", "PARAMS", "EVENTS", "CHECKPOINTS", "RESUME", "RESUME_STEP", "SCALE")
+)
+"""Variables of the reporter protocol: present when labq is called from inside a run, never settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting with its default. `docs()` holds the meaning of each."""
+
+    home: Path = Path(platformdirs.user_state_dir("labq"))
+    mongo_url: str = ""
+    mongo_database: str = "labq"
+    mongo_timeout_s: float = 5.0
+    redis_url: str = ""
+    redis_timeout_s: float = 2.0
+    queue: str = "default"
+    lease_s: float = 20.0
+    renew_s: float = 5.0
+    repair_s: float = 5.0
+    look_s: float = 10.0
+    ship_s: float = 1.0
+    outage_grace_s: float = 600.0
+    keep_checkpoints: int = 2
+    smtp_host: str = ""
+    smtp_port: int = 0
+    smtp_tls: str = "starttls"
+    smtp_user: str = ""
+    smtp_password: str = ""
+    smtp_password_file: str = ""
+    smtp_ca_file: str = ""
+    smtp_timeout_s: float = 10.0
+    mail_from: str = ""
+    mail_dir: str = ""
+    notify_to: tuple[str, ...] = ()
+    notify_poll_s: float = 2.0
+
+    @property
+    def uses_embedded_mongo(self) -> bool:
+        """Whether MongoDB is ours to start."""
+        return not self.mongo_url
+
+    @property
+    def uses_embedded_redis(self) -> bool:
+        """Whether Redis is ours to start."""
+        return not self.redis_url
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where run directories live on this machine."""
+        return self.home / "runs"
+
+    @property
+    def outgoing_mail_dir(self) -> Path:
+        """Where messages go as .eml files while no SMTP server is configured."""
+        return Path(self.mail_dir).expanduser() if self.mail_dir else self.home / "mail"
+
+
+DOCS: dict[str, str] = {
+    "home": "folder for embedded servers, run directories and mail files",
+    "mongo_url": "MongoDB to use, e.g. mongodb://user:pw@db/?replicaSet=rs0; empty: the embedded one of `labq up`",
+    "mongo_database": "name of the database",
+    "mongo_timeout_s": "longest wait for one MongoDB operation",
+    "redis_url": "Redis to use, e.g. rediss://:pw@queue:6379/0; empty: the embedded one of `labq up`",
+    "redis_timeout_s": "longest wait for one Redis operation",
+    "queue": "queue that enqueue and worker use when none is named",
+    "lease_s": "how long a claim lasts without renewal, on MongoDB's clock",
+    "renew_s": "pause between two renewals",
+    "repair_s": "pause between two rounds of the repair loop",
+    "look_s": "how often an idle worker looks into MongoDB without a ticket",
+    "ship_s": "pause between two shipments of metrics and output",
+    "outage_grace_s": "how long a run goes on while MongoDB is away",
+    "keep_checkpoints": "how many of a run's newest checkpoints are kept",
+    "smtp_host": "SMTP server; empty: mails become .eml files in mail_dir",
+    "smtp_port": "SMTP port; 0: 465 with smtp_tls=tls, 587 with starttls, 25 with none",
+    "smtp_tls": "tls | starttls | none",
+    "smtp_user": "login name; empty: no login",
+    "smtp_password": "password; better: smtp_password_file or the keyring (service labq)",
+    "smtp_password_file": "file whose first line is the password",
+    "smtp_ca_file": "certificate authority file for the SMTP server; empty: the system's",
+    "smtp_timeout_s": "longest wait for one SMTP step",
+    "mail_from": "sender address; empty: smtp_user, else labq@HOST",
+    "mail_dir": "folder for .eml files; empty: HOME/mail",
+    "notify_to": "addresses told when an experiment names none",
+    "notify_poll_s": "pause between two looks into the outbox",
+}
+
+SECRETS = frozenset({"smtp_password"})
+CHOICES = {"smtp_tls": ("tls", "starttls", "none")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The settings and where each came from."""
+
+    settings: Settings
+    origins: dict[str, str]
+
+
+def load(start: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Read all sources. Raises BadSettings with the place of the mistake."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for file in _files(start or Path.cwd()):
+        for key, value in _read(file).items():
+            values[key] = _convert(key, value, f"{file}: {key}")
+            origins[key] = str(file)
+    for variable, text in _variables(environ).items():
+        key = variable.removeprefix("LABQ_").lower()
+        values[key] = _convert(key, text, f"environment: {variable}")
+        origins[key] = f"environment {variable}"
+    return Loaded(settings=Settings(**values), origins=origins)
+
+
+def shown(key: str, value: Any) -> str:
+    """The value for a screen: secrets and passwords inside URLs masked."""
+    if key in SECRETS and value:
+        return "********"
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return mask_url(str(value))
+
+
+def mask_url(url: str) -> str:
+    """The URL without its password."""
+    head, at, tail = url.rpartition("@")
+    scheme, sep, login = head.partition("://")
+    user, colon, _ = login.partition(":")
+    return f"{scheme}{sep}{user}:********{at}{tail}" if at and sep and colon else url
+
+
+def _files(start: Path) -> list[Path]:
+    """User file first, so that the nearest project file wins."""
+    user = Path(platformdirs.user_config_dir("labq")) / "labq.toml"
+    project = next((f / "labq.toml" for f in [start, *start.parents] if (f / "labq.toml").is_file()), None)
+    return [file for file in (user, project) if file is not None and file.is_file()]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{file}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{file}: cannot be read: {error}") from error
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in environ.items() if k.startswith("LABQ_") and k not in PROTOCOL_VARIABLES}
+
+
+def _convert(key: str, value: Any, place: str) -> Any:
+    convert = _converters().get(key)
+    if convert is None:
+        raise BadSettings(f"{place} is no setting{_nearest(key)}; all settings: labq config")
+    if key in CHOICES and value not in CHOICES[key]:
+        raise BadSettings(f"{place} is {value!r}; allowed: {', '.join(CHOICES[key])}")
+    try:
+        return convert(value)
+    except (TypeError, ValueError) as error:
+        found = "…" if key in SECRETS else repr(value)
+        raise BadSettings(f"{place} is {found}; {error}") from error
+
+
+def _nearest(key: str) -> str:
+    near = get_close_matches(key, list(_converters()), n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _converters() -> dict[str, Callable[[Any], Any]]:
+    by_type: dict[Any, Callable[[Any], Any]] = {
+        str: _text,
+        int: _whole,
+        float: _positive,
+        Path: lambda value: Path(_text(value)).expanduser().absolute(),
+        tuple[str, ...]: _texts,
+    }
+    return {field.name: by_type[field.type] for field in fields(Settings)}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("allowed: a text")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdigit():
+        raise ValueError("allowed: a whole number from 0")
+    return int(value)
+
+
+def _positive(value: Any) -> float:
+    number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+    if not 0 < number < float("inf"):
+        raise ValueError("allowed: a number of seconds above 0")
+    return number
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise ValueError("allowed: a list of texts")
+    return tuple(part.strip() for part in parts if part.strip())

@@ -1,0 +1,158 @@
+"""What every store can do: `store.mongo` is the real one, `store.memory` its twin; one contract test runs over both.
+
+Every write of an attempt names (run, attempt) and raises Superseded once the run has moved on. Times are the server's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from store.experiments import Experiment
+from store.metrics import LogChunk, Series, Shipment
+from store.notices import Notice
+from store.runs import Checkpoint, Ending, MetricSummary, Run
+from store.states import Reason, State, Wish
+from store.workers import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How an attempt ends: the run's next state, and why. `backoff_s` delays the next claim of a queued run."""
+
+    state: State
+    reason: Reason | None = None
+    ending: Ending | None = None
+    backoff_s: float = 0.0
+    setbacks: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Which runs: every given field must match."""
+
+    experiment: str | None = None
+    states: tuple[State, ...] = ()
+    ids: tuple[str, ...] = ()
+    tag: str | None = None
+    limit: int = 0
+
+
+class Store(Protocol):
+    """The truth. Methods raise StoreUnavailable when it does not answer in time."""
+
+    def close(self) -> None:
+        """Give connections back."""
+
+    def now(self) -> datetime:
+        """The server's clock."""
+
+    # ── enqueue ──
+    def add_experiment(self, experiment: Experiment) -> None:
+        """Record or refresh an experiment."""
+
+    def add_runs(self, runs: Sequence[Run]) -> list[str]:
+        """Insert the runs that are not there yet; return the ids of the new ones."""
+
+    def add_blob(self, text: str) -> str:
+        """Keep a text once under the hash of its content (a diff, a list of packages); return its id."""
+
+    def blob(self, blob_id: str) -> str | None:
+        """A text kept by add_blob."""
+
+    # ── look ──
+    def run(self, id_or_prefix: str) -> Run:
+        """The run with this id or unique prefix. Raises NoSuchRun, AmbiguousId."""
+
+    def runs(self, query: RunQuery) -> list[Run]:
+        """Matching runs, oldest first."""
+
+    def counts(self, experiment: str | None = None) -> dict[State, int]:
+        """How many runs are in each state."""
+
+    def experiments(self) -> list[Experiment]:
+        """All experiments, newest first."""
+
+    def series_names(self, run_id: str) -> list[str]:
+        """Names of the run's metrics, sorted."""
+
+    def series(self, run_id: str, name: str) -> Series:
+        """The whole history of one metric; empty if there is none."""
+
+    def log(self, run_id: str, attempt: int, from_offset: int = 0) -> list[LogChunk]:
+        """The attempt's output from an offset on, in order."""
+
+    def log_tail(self, run_id: str, attempt: int, max_bytes: int) -> bytes:
+        """The last bytes of the attempt's output."""
+
+    # ── an attempt's life ──
+    def claim(self, worker: Worker, lease_s: float) -> Run | None:
+        """Take the best eligible run (priority, then age) that fits the worker, or None."""
+
+    def begin(self, run_id: str, attempt: int, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run:
+        """Start from this checkpoint: points reported after it are dropped, they will be made again."""
+
+    def renew(self, run_id: str, attempt: int, lease_s: float) -> Wish | None:
+        """Extend the lease; return what a person asked for meanwhile."""
+
+    def note_facts(self, run_id: str, attempt: int, facts: dict[str, Any]) -> None:
+        """Add facts about the attempt (host, packages, …) to its history."""
+
+    def ship(self, run_id: str, attempt: int, shipment: Shipment, summary: dict[str, MetricSummary]) -> None:
+        """Store a shipment exactly once, however often it is offered."""
+
+    def publish_checkpoint(self, checkpoint: Checkpoint, path: Path, keep: int) -> Checkpoint:
+        """Store the file, verify it, then point the run to it; keep the newest `keep`."""
+
+    def checkpoints(self, run_id: str) -> list[Checkpoint]:
+        """Stored checkpoints, newest first."""
+
+    def fetch_checkpoint(self, checkpoint: Checkpoint, folder: Path) -> Path:
+        """Write the checkpoint into `folder`; return its path. Raises CheckpointDamaged."""
+
+    def settle(self, run_id: str, attempt: int, settlement: Settlement, *, only_expired: bool = False) -> Run:
+        """End the attempt and record what is owed, in one write."""
+
+    # ── repair ──
+    def expired(self) -> list[Run]:
+        """Running runs whose lease is over."""
+
+    def held_by(self, worker_name: str) -> list[Run]:
+        """Running runs whose lease this worker holds."""
+
+    def lock(self, name: str, owner: str, lease_s: float) -> bool:
+        """Take or extend a named short lease; False when somebody else holds it."""
+
+    def ringable(self, limit: int) -> list[tuple[str, int, str]]:
+        """(run, attempt, queue) of queued runs that may be claimed now, best first."""
+
+    # ── people ──
+    def wish(self, run_id: str, wish: Wish) -> State:
+        """Ask for the end of a run: at once when it waits, at the next renewal when it runs. Returns its state."""
+
+    def requeue(self, run_id: str, *, scratch: bool = False) -> Run:
+        """Put an ended run back into the queue, from its checkpoint or from scratch."""
+
+    # ── workers ──
+    def seen(self, worker: Worker) -> None:
+        """This worker lives."""
+
+    def gone(self, worker_name: str) -> None:
+        """This worker left."""
+
+    def workers(self, within_s: float) -> list[Worker]:
+        """Workers seen lately."""
+
+    # ── outbox ──
+    def notices(self, run_id: str | None = None) -> list[Notice]:
+        """Notices, oldest first."""
+
+    def claim_notice(self, owner: str, lease_s: float) -> Notice | None:
+        """Take the oldest notice that is due, under a lease."""
+
+    def notice_sent(self, notice_id: str, owner: str) -> bool:
+        """Record the delivery; False when the lease was lost meanwhile."""
+
+    def notice_failed(self, notice_id: str, owner: str, error: str, *, retry_after_s: float | None) -> bool:
+        """Record a failed delivery; None as the pause means never again."""

@@ -1,0 +1,45 @@
+"""Servers for the tests: one embedded pair per session, in a folder of its own; databases and queues per test.
+
+A server that cannot start skips what needs it on a laptop and fails it where CI is set.
+"""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store.errors import ServerFailed
+from store.mongo import MongoStore, open_store
+from store.servers import lifecycle
+from store.servers.places import places
+from store.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Settings]:
+    """Settings of a running pair of embedded servers."""
+    home = Path(tempfile.mkdtemp(prefix="labq-test-"))
+    settings = Settings(home=home)
+    try:
+        lifecycle.up(settings)
+    except ServerFailed as error:
+        shutil.rmtree(home, ignore_errors=True)
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    yield settings
+    lifecycle.down(settings)
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def mongo_store(servers: Settings) -> Iterator[MongoStore]:
+    """A store on a database of its own."""
+    store = open_store(places(servers.home).mongo_url, f"t{uuid.uuid4().hex[:12]}", 10.0)
+    yield store
+    store.client.drop_database(store.database.name)
+    store.close()

@@ -1,0 +1,418 @@
+"""One contract, two stores: whatever holds in memory holds in MongoDB."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, Superseded
+from store.experiments import Experiment
+from store.memory import MemoryStore
+from store.metrics import Point, Shipment, summarize
+from store.notices import NoticeState
+from store.runs import Checkpoint, Ending, Notify, Resources, Run, Task
+from store.states import Reason, State, Wish
+from store.store import RunQuery, Settlement, Store
+from store.workers import Worker
+
+SHORT_S = 0.3
+LONG_S = 60.0
+WORKER = Worker(name="w1", host="here", pid=1, cpus=4, memory_bytes=8 << 30)
+OTHER = replace(WORKER, name="w2")
+FINISHED = Settlement(state=State.FINISHED, ending=Ending(exit_code=0))
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    if request.param == "mongo":
+        yield request.getfixturevalue("mongo_store")
+    else:
+        yield MemoryStore()
+
+
+def a_run(name: str = "aaaa", **changes: Any) -> Run:
+    run = Run(
+        id=name,
+        key=f"key-{name}",
+        experiment="exp",
+        params={"lr": 0.1},
+        task=Task(command=("true",), workdir="/"),
+        queued_at=datetime(2026, 1, 1, tzinfo=UTC),
+        notify=Notify(to=("me@lab.example",)),
+    )
+    return replace(run, **changes)
+
+
+def claimed(store: Store, run: Run | None = None, lease_s: float = LONG_S) -> Run:
+    store.add_runs([run or a_run()])
+    taken = store.claim(WORKER, lease_s)
+    assert taken is not None
+    return taken
+
+
+def shipment(start: int, values: list[float], *, first_line: int, first_index: int, output: bytes = b"") -> Shipment:
+    points = tuple(
+        Point(name="loss", step=first_index + i, time=1.0, value=v, line=first_line + i, index=first_index + i)
+        for i, v in enumerate(values)
+    )
+    return Shipment(
+        events_from=start,
+        events_to=start + 10 * len(values),
+        lines_to=first_line + len(values) - 1,
+        points=points,
+        output_from=0,
+        output=output,
+    )
+
+
+def a_checkpoint(run: Run, line: int, step: int = 7) -> Checkpoint:
+    return Checkpoint(
+        id="", run=run.id, attempt=run.attempt, step=step, line=line, name="weights.bin", is_dir=False,
+        size_bytes=0, sha256="", created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("condition not met in time")
+
+
+class TestStoreContract:
+    def test_a_run_comes_back_as_it_went_in(self, store: Store) -> None:
+        run = a_run(resources=Resources(gpus=1, tags=("a100",)), tags=("paper",), provenance={"git": {"dirty": True}})
+        store.add_runs([run])
+        assert store.run("aaaa") == run
+
+    def test_adding_the_same_run_again_adds_nothing(self, store: Store) -> None:
+        assert store.add_runs([a_run("a1"), a_run("b1")]) == ["a1", "b1"]
+        claimed_run = store.claim(WORKER, LONG_S)
+        assert store.add_runs([a_run("a1"), a_run("b1"), a_run("c1")]) == ["c1"]
+        assert claimed_run is not None
+        assert store.run(claimed_run.id).state is State.RUNNING
+
+    def test_two_people_adding_the_same_runs_at_once_add_each_once(self, store: Store) -> None:
+        runs = [a_run(f"r{i:03}") for i in range(200)]
+        added: list[str] = []
+        threads = [threading.Thread(target=lambda: added.extend(store.add_runs(runs))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(added) == [run.id for run in runs]
+
+    def test_a_unique_prefix_finds_the_run(self, store: Store) -> None:
+        store.add_runs([a_run("abc1"), a_run("abd2")])
+        assert store.run("ABC").id == "abc1"
+        with pytest.raises(AmbiguousId, match="abc1"):
+            store.run("ab")
+        with pytest.raises(NoSuchRun, match="zz"):
+            store.run("zz")
+
+    def test_queries_narrow_and_limit_to_the_newest(self, store: Store) -> None:
+        store.add_runs([a_run(f"r{i}", index=i, tags=("t",) if i % 2 else ()) for i in range(6)])
+        assert [run.id for run in store.runs(RunQuery(tag="t"))] == ["r1", "r3", "r5"]
+        assert [run.id for run in store.runs(RunQuery(limit=2))] == ["r4", "r5"]
+        assert store.runs(RunQuery(states=(State.FAILED,))) == []
+        assert store.counts() == {State.QUEUED: 6}
+        assert store.counts("other") == {}
+
+    def test_claims_go_by_priority_then_age_then_index(self, store: Store) -> None:
+        old = datetime(2020, 1, 1, tzinfo=UTC)
+        store.add_runs([a_run("late"), a_run("old2", queued_at=old, index=2), a_run("old1", queued_at=old, index=1)])
+        store.add_runs([a_run("vip", priority=5)])
+        order = [run.id for _ in range(4) if (run := store.claim(WORKER, LONG_S))]
+        assert order == ["vip", "old1", "old2", "late"]
+        assert store.claim(WORKER, LONG_S) is None
+
+    @pytest.mark.parametrize(
+        "wants",
+        [
+            Resources(gpus=1),
+            Resources(cpus=5),
+            Resources(memory_bytes=9 << 30),
+            Resources(tags=("a100",)),
+        ],
+    )
+    def test_a_run_that_does_not_fit_is_left_for_others(self, store: Store, wants: Resources) -> None:
+        store.add_runs([a_run(resources=wants)])
+        assert store.claim(WORKER, LONG_S) is None
+        big = replace(WORKER, gpus=2, cpus=8, memory_bytes=16 << 30, tags=("a100", "fast"))
+        assert store.claim(big, LONG_S) is not None
+
+    def test_a_queue_is_served_by_its_workers_only(self, store: Store) -> None:
+        store.add_runs([a_run(queue="gpu")])
+        assert store.claim(WORKER, LONG_S) is None
+        assert store.claim(replace(WORKER, queues=("gpu", "default")), LONG_S) is not None
+
+    def test_a_claim_raises_the_attempt_and_writes_history(self, store: Store) -> None:
+        run = claimed(store)
+        assert (run.state, run.attempt) == (State.RUNNING, 1)
+        assert run.lease is not None
+        assert run.lease.worker == "w1"
+        assert [(entry.number, entry.worker) for entry in run.history] == [(1, "w1")]
+
+    def test_many_claimants_never_share_a_run(self, store: Store) -> None:
+        store.add_runs([a_run(f"r{i:02}") for i in range(40)])
+        taken: list[str] = []
+
+        def work(name: str) -> None:
+            while run := store.claim(replace(WORKER, name=name), LONG_S):
+                taken.append(run.id)
+
+        threads = [threading.Thread(target=work, args=(f"w{i}",)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(taken) == [f"r{i:02}" for i in range(40)]
+
+    def test_a_shipment_offered_twice_is_stored_once(self, store: Store) -> None:
+        run = claimed(store)
+        store.begin(run.id, 1, None, {})
+        first = shipment(0, [3.0, 2.0], first_line=1, first_index=0, output=b"hello\n")
+        summary = summarize({}, first.points)
+        store.ship(run.id, 1, first, summary)
+        store.ship(run.id, 1, first, summary)
+        assert store.series(run.id, "loss").values == (3.0, 2.0)
+        assert [chunk.data for chunk in store.log(run.id, 1)] == [b"hello\n"]
+        stored = store.run(run.id)
+        assert stored.summary["loss"].min == 2.0
+        assert (stored.shipped.events_bytes, stored.shipped.output_bytes) == (20, 6)
+
+    def test_a_long_series_comes_back_whole_and_in_order(self, store: Store) -> None:
+        run = claimed(store)
+        store.begin(run.id, 1, None, {})
+        for k in range(5):
+            store.ship(run.id, 1, shipment(6000 * k, [float(600 * k + i) for i in range(600)],
+                       first_line=1 + 600 * k, first_index=600 * k), {})  # fmt: skip
+        assert store.series(run.id, "loss").values == tuple(float(i) for i in range(3000))
+        assert store.series_names(run.id) == ["loss"]
+
+    def test_special_values_survive(self, store: Store) -> None:
+        run = claimed(store)
+        values = [float("inf"), float("-inf"), 5e-324, 0.1 + 0.2, float("nan")]
+        store.ship(run.id, 1, shipment(0, values, first_line=1, first_index=0), {})
+        assert [repr(value) for value in store.series(run.id, "loss").values] == [repr(value) for value in values]
+
+    def test_a_new_attempt_drops_what_came_after_its_checkpoint(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store, lease_s=SHORT_S)
+        store.begin(run.id, 1, None, {})
+        points = shipment(0, [5.0, 4.0, 3.0, 2.0], first_line=1, first_index=0)
+        store.ship(run.id, 1, points, summarize({}, points.points))
+        file = tmp_path / "weights.bin"
+        file.write_bytes(b"w" * 700_000)
+        stored = store.publish_checkpoint(a_checkpoint(run, line=2), file, 2)
+        store.settle(run.id, 1, Settlement(state=State.QUEUED, reason=Reason.LOST))
+        again = until(lambda: store.claim(WORKER, LONG_S))
+        assert again.checkpoint == stored
+        resumed = store.begin(run.id, 2, stored, {"host": "here"})
+        assert store.series(run.id, "loss").values == (5.0, 4.0)
+        assert resumed.summary["loss"].last == 4.0
+        assert resumed.summary["loss"].min == 4.0
+        store.ship(run.id, 2, shipment(0, [3.5], first_line=1, first_index=0), {})
+        assert store.series(run.id, "loss").values == (5.0, 4.0, 3.5)
+        assert store.run(run.id).history[1].resumed_from_step == 7
+        assert store.run(run.id).history[1].facts["host"] == "here"
+
+    def test_a_new_attempt_without_checkpoint_starts_clean(self, store: Store) -> None:
+        run = claimed(store)
+        store.ship(run.id, 1, shipment(0, [5.0], first_line=1, first_index=0), {})
+        store.settle(run.id, 1, Settlement(state=State.QUEUED, reason=Reason.LOST))
+        until(lambda: store.claim(WORKER, LONG_S))
+        assert store.begin(run.id, 2, None, {}).summary == {}
+        assert store.series(run.id, "loss").values == ()
+
+    def test_checkpoints_come_back_bit_for_bit_and_old_ones_go(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store)
+        file = tmp_path / "weights.bin"
+        for line in range(1, 5):
+            file.write_bytes(bytes([line]) * 300_000)
+            store.publish_checkpoint(a_checkpoint(run, line=line, step=line), file, 2)
+        kept = store.checkpoints(run.id)
+        assert [checkpoint.step for checkpoint in kept] == [4, 3]
+        fetched = store.fetch_checkpoint(kept[0], tmp_path / "resume")
+        assert fetched.name == "weights.bin"
+        assert fetched.read_bytes() == file.read_bytes()
+        assert store.run(run.id).checkpoint == kept[0]
+
+    def test_a_directory_is_a_checkpoint_too(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store)
+        folder = tmp_path / "model"
+        (folder / "sub").mkdir(parents=True)
+        (folder / "a.txt").write_text("a")
+        (folder / "sub" / "b.txt").write_text("b")
+        checkpoint = replace(a_checkpoint(run, line=1), name="model", is_dir=True)
+        stored = store.publish_checkpoint(checkpoint, folder, 2)
+        fetched = store.fetch_checkpoint(stored, tmp_path / "resume")
+        assert (fetched / "a.txt").read_text() == "a"
+        assert (fetched / "sub" / "b.txt").read_text() == "b"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "resume"]
+
+    def test_a_checkpoint_that_is_not_there_is_called_damaged(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store)
+        ghost = replace(a_checkpoint(run, line=1), id="0" * 24, sha256="x")
+        with pytest.raises(CheckpointDamaged):
+            store.fetch_checkpoint(ghost, tmp_path)
+
+    def test_a_stale_attempt_can_change_nothing(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store, lease_s=SHORT_S)
+        store.begin(run.id, 1, None, {})
+        until(store.expired)
+        store.settle(run.id, 1, Settlement(state=State.QUEUED, reason=Reason.LOST), only_expired=True)
+        taken = until(lambda: store.claim(OTHER, LONG_S))
+        assert taken.attempt == 2
+        file = tmp_path / "weights.bin"
+        file.write_bytes(b"stale")
+        attempts: list[Callable[[], Any]] = [
+            lambda: store.renew(run.id, 1, LONG_S),
+            lambda: store.begin(run.id, 1, None, {}),
+            lambda: store.note_facts(run.id, 1, {"x": 1}),
+            lambda: store.ship(run.id, 1, shipment(0, [1.0], first_line=1, first_index=0), {}),
+            lambda: store.publish_checkpoint(a_checkpoint(run, line=1), file, 2),
+            lambda: store.settle(run.id, 1, FINISHED),
+        ]
+        for write in attempts:
+            with pytest.raises(Superseded):
+                write()
+        after = store.run(run.id)
+        assert after == taken
+        assert store.checkpoints(run.id) == []
+        assert store.series(run.id, "loss").values == ()
+        assert store.notices() == []
+
+    def test_a_late_renewal_succeeds_when_nobody_claimed_in_between(self, store: Store) -> None:
+        run = claimed(store, lease_s=SHORT_S)
+        until(store.expired)
+        assert store.renew(run.id, 1, LONG_S) is None
+        assert store.expired() == []
+
+    def test_repair_cannot_release_a_lease_that_was_renewed(self, store: Store) -> None:
+        run = claimed(store, lease_s=SHORT_S)
+        (found,) = until(store.expired)
+        store.renew(run.id, 1, LONG_S)
+        with pytest.raises(Superseded):
+            store.settle(found.id, found.attempt, Settlement(state=State.QUEUED), only_expired=True)
+        assert store.run(run.id).state is State.RUNNING
+
+    def test_settling_ends_the_run_and_owes_the_notice_at_once(self, store: Store) -> None:
+        run = claimed(store)
+        ending = Ending(reason=Reason.ERROR, exit_code=3, message="boom")
+        after = store.settle(run.id, 1, Settlement(state=State.FAILED, reason=Reason.ERROR, ending=ending))
+        assert store.run(run.id) == after
+        assert (after.state, after.reason, after.lease) == (State.FAILED, Reason.ERROR, None)
+        assert after.history[0].ending == ending
+        assert after.history[0].ended_at is not None
+        (notice,) = store.notices(run.id)
+        assert (notice.about, notice.to, notice.state) == (State.FAILED, ("me@lab.example",), NoticeState.OWED)
+        with pytest.raises(Superseded):
+            store.settle(run.id, 1, FINISHED)
+        assert len(store.notices()) == 1
+
+    def test_nobody_asked_for_mail_nobody_gets_it(self, store: Store) -> None:
+        quiet = claimed(store, a_run(notify=Notify(to=("me@lab.example",), on=(State.FAILED,))))
+        store.settle(quiet.id, 1, FINISHED)
+        assert store.notices() == []
+
+    def test_a_delayed_run_waits_for_its_time(self, store: Store) -> None:
+        run = claimed(store)
+        store.settle(run.id, 1, Settlement(state=State.QUEUED, reason=Reason.KILLED, backoff_s=0.4, setbacks=1))
+        assert store.claim(WORKER, LONG_S) is None
+        assert store.ringable(10) == []
+        again = until(lambda: store.claim(WORKER, LONG_S))
+        assert (again.attempt, again.setbacks) == (2, 1)
+
+    def test_a_wish_reaches_the_holder_at_its_renewal(self, store: Store) -> None:
+        run = claimed(store)
+        assert store.wish(run.id, Wish.CANCEL) is State.RUNNING
+        assert store.renew(run.id, 1, LONG_S) is Wish.CANCEL
+
+    def test_a_waiting_run_is_cancelled_at_once(self, store: Store) -> None:
+        store.add_runs([a_run()])
+        assert store.wish("aaaa", Wish.CANCEL) is State.CANCELLED
+        assert store.claim(WORKER, LONG_S) is None
+        with pytest.raises(IllegalTransition, match="cancelled"):
+            store.wish("aaaa", Wish.CANCEL)
+
+    def test_an_ended_run_can_be_requeued_with_or_without_its_checkpoint(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store)
+        file = tmp_path / "w"
+        file.write_bytes(b"w")
+        store.publish_checkpoint(a_checkpoint(run, line=1), file, 2)
+        with pytest.raises(IllegalTransition, match="running"):
+            store.requeue(run.id)
+        store.settle(run.id, 1, Settlement(state=State.FAILED, reason=Reason.ERROR))
+        assert store.requeue(run.id).checkpoint is not None
+        again = store.claim(WORKER, LONG_S)
+        assert again is not None
+        assert again.attempt == 2
+        store.settle(run.id, 2, FINISHED)
+        assert store.requeue(run.id, scratch=True).checkpoint is None
+        assert store.checkpoints(run.id) == []
+
+    def test_a_lock_has_one_holder_until_its_lease_ends(self, store: Store) -> None:
+        assert store.lock("repair", "a", SHORT_S)
+        assert store.lock("repair", "a", SHORT_S)
+        assert not store.lock("repair", "b", SHORT_S)
+        until(lambda: store.lock("repair", "b", SHORT_S))
+
+    def test_a_notice_has_one_sender_at_a_time_and_none_is_lost(self, store: Store) -> None:
+        run = claimed(store)
+        store.settle(run.id, 1, FINISHED)
+        notice = store.claim_notice("n1", SHORT_S)
+        assert notice is not None
+        assert notice.message_id.startswith(f"<{run.id}-1-finished")
+        assert store.claim_notice("n2", SHORT_S) is None
+        taken_over = until(lambda: store.claim_notice("n2", LONG_S))
+        assert taken_over.id == notice.id
+        assert not store.notice_sent(notice.id, "n1")
+        assert store.notice_failed(notice.id, "n2", "away", retry_after_s=0.0)
+        retried = until(lambda: store.claim_notice("n3", LONG_S))
+        assert retried.tries == 3
+        assert store.notice_sent(notice.id, "n3")
+        assert store.claim_notice("n4", LONG_S) is None
+        assert store.notices()[0].state is NoticeState.SENT
+
+    def test_a_refused_notice_is_kept_with_its_cause(self, store: Store) -> None:
+        run = claimed(store)
+        store.settle(run.id, 1, FINISHED)
+        notice = store.claim_notice("n1", LONG_S)
+        assert notice is not None
+        assert store.notice_failed(notice.id, "n1", "550 no such user", retry_after_s=None)
+        (kept,) = store.notices()
+        assert (kept.state, kept.error) == (NoticeState.REFUSED, "550 no such user")
+
+    def test_workers_are_seen_and_leave(self, store: Store) -> None:
+        store.seen(replace(WORKER, run="aaaa"))
+        store.seen(OTHER)
+        assert [worker.name for worker in store.workers(60)] == ["w1", "w2"]
+        assert store.workers(60)[0].run == "aaaa"
+        store.gone("w1")
+        assert [worker.name for worker in store.workers(60)] == ["w2"]
+
+    def test_runs_of_a_worker_are_found(self, store: Store) -> None:
+        run = claimed(store)
+        assert [held.id for held in store.held_by("w1")] == [run.id]
+        assert store.held_by("w2") == []
+
+    def test_texts_are_kept_once(self, store: Store) -> None:
+        first, second = store.add_blob("diff"), store.add_blob("diff")
+        assert first == second
+        assert store.blob(first) == "diff"
+        assert store.blob("nothing") is None
+
+    def test_experiments_are_listed_newest_first(self, store: Store) -> None:
+        when = datetime(2026, 1, 1, tzinfo=UTC)
+        for i, name in enumerate(["old", "new"]):
+            store.add_experiment(
+                Experiment(name=name, owner="me", source="f", text="", created_at=when + timedelta(days=i))
+            )
+        assert [experiment.name for experiment in store.experiments()] == ["new", "old"]

@@ -1,0 +1,1 @@
+"""Running one thing on one machine: claim, launch, watch, settle."""
