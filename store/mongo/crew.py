@@ -1,5 +1,7 @@
 """Live workers, and short leases for what only one of them should do."""
 
+from datetime import UTC, datetime
+
 from pymongo.errors import DuplicateKeyError
 
 from store.mongo.client import Connected, guarded
@@ -31,11 +33,13 @@ class Crew(Connected):
 
     @guarded
     def lock(self, name: str, owner: str, lease_s: float) -> bool:
-        """Take or extend the named lease. The upsert of a lease that somebody else holds fails on its unique id."""
-        mine_or_over = {"_id": name, "$expr": {"$or": [{"$eq": ["$owner", owner]}, {"$lt": ["$until", "$$NOW"]}]}}
-        update = [{"$set": {"owner": {"$literal": owner}, "until": {"$add": ["$$NOW", int(lease_s * 1000)]}}}]
+        """Take or extend the named lease. (An upsert may not use $expr, hence the free lease that is made first.)"""
+        locks = self.database["locks"]
+        free = {"owner": "", "until": datetime.fromtimestamp(0, UTC)}
         try:
-            self.database["locks"].update_one(mine_or_over, update, upsert=True)
+            locks.update_one({"_id": name}, {"$setOnInsert": free}, upsert=True)
         except DuplicateKeyError:
-            return False
-        return True
+            pass  # made by somebody else at the same moment
+        mine_or_over = {"_id": name, "$expr": {"$or": [{"$eq": ["$owner", {"$literal": owner}]}, {"$lt": ["$until", "$$NOW"]}]}}
+        taken = [{"$set": {"owner": {"$literal": owner}, "until": {"$add": ["$$NOW", int(lease_s * 1000)]}}}]
+        return locks.update_one(mine_or_over, taken).matched_count == 1
