@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from store.attempts import began, requeued, settled
-from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, Superseded
+from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, StoreFailed, Superseded
 from store.experiments import Experiment
 from store.metrics import LogChunk, Point, Series, Shipment, summarize_series
 from store.notices import Notice, NoticeState, notices_for
+from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run
 from store.runs import Attempt as AttemptRecord
-from store.runs import Checkpoint, Lease, MetricSummary, Run
 from store.states import State, Wish, check_transition
 from store.store import RunQuery, Settlement
 from store.workers import Worker
@@ -40,6 +40,7 @@ class MemoryStore:
         self._points: dict[str, list[tuple[int, Point]]] = defaultdict(list)
         self._output: dict[tuple[str, int], list[LogChunk]] = defaultdict(list)
         self._checkpoints: dict[str, list[tuple[Checkpoint, dict[str, bytes]]]] = defaultdict(list)
+        self._artifacts: dict[tuple[str, str], tuple[Artifact, bytes]] = {}
         self._outbox: dict[str, Notice] = {}
         self._locks: dict[str, _Held] = {}
         self._workers: dict[str, Worker] = {}
@@ -174,6 +175,8 @@ class MemoryStore:
             stored = run.shipped
             if stored.events_bytes >= shipment.events_to and stored.output_bytes >= shipment.output_to:
                 return
+            if stored.events_bytes != shipment.events_from or stored.output_bytes != shipment.output_from:
+                raise StoreFailed(f"run {run_id}: a shipment does not begin where the last one ended")
             shipped = replace(
                 stored,
                 events_bytes=shipment.events_to,
@@ -215,6 +218,25 @@ class MemoryStore:
             file = target / name if name else target
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
+        return target
+
+    def add_artifact(self, run_id: str, attempt: int, path: Path) -> None:
+        """Keep a file with the run."""
+        data = path.read_bytes()
+        with self._lock:
+            self._held(run_id, attempt)
+            kept = Artifact(id=path.name, run=run_id, attempt=attempt, name=path.name, size_bytes=len(data))
+            self._artifacts[run_id, path.name] = (kept, data)
+
+    def artifacts(self, run_id: str) -> list[Artifact]:
+        """Kept files, by name."""
+        found = (artifact for (run, _), (artifact, _) in self._artifacts.items() if run == run_id)
+        return sorted(found, key=lambda artifact: artifact.name)
+
+    def fetch_artifact(self, artifact: Artifact, folder: Path) -> Path:
+        """Write a kept file into `folder`."""
+        target = folder / artifact.name
+        target.write_bytes(self._artifacts[artifact.run, artifact.name][1])
         return target
 
     def settle(self, run_id: str, attempt: int, settlement: Settlement, *, only_expired: bool = False) -> Run:

@@ -73,6 +73,17 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A file kept with a run."""
+
+    id: str
+    run: str
+    attempt: int
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How a child ended, as far as anybody knows."""
 

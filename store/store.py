@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from store.experiments import Experiment
 from store.metrics import LogChunk, Series, Shipment
 from store.notices import Notice
-from store.runs import Checkpoint, Ending, MetricSummary, Run
+from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
 from store.states import Reason, State, Wish
 from store.workers import Worker
 
@@ -110,6 +110,15 @@ class Store(Protocol):
 
     def fetch_checkpoint(self, checkpoint: Checkpoint, folder: Path) -> Path:
         """Write the checkpoint into `folder`; return its path. Raises CheckpointDamaged."""
+
+    def add_artifact(self, run_id: str, attempt: int, path: Path) -> None:
+        """Keep a file with the run; a newer file of the same name replaces it. Raises OSError."""
+
+    def artifacts(self, run_id: str) -> list[Artifact]:
+        """Kept files, by name."""
+
+    def fetch_artifact(self, artifact: Artifact, folder: Path) -> Path:
+        """Write a kept file into `folder`."""
 
     def settle(self, run_id: str, attempt: int, settlement: Settlement, *, only_expired: bool = False) -> Run:
         """End the attempt and record what is owed, in one write."""

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import ReturnDocument
 
 from store.attempts import began, settled
-from store.errors import Superseded
+from store.errors import StoreFailed, Superseded
 from store.metrics import Shipment
 from store.mongo.client import Document, Session, guarded
 from store.mongo.codec import from_document, plain, to_document
@@ -100,6 +100,8 @@ class Attempts(Runs, History):
             run, _ = self._held(run_id, attempt, session)
             if run.shipped.events_bytes >= shipment.events_to and run.shipped.output_bytes >= shipment.output_to:
                 return
+            if run.shipped.events_bytes != shipment.events_from or run.shipped.output_bytes != shipment.output_from:
+                raise StoreFailed(f"run {run_id}: a shipment does not begin where the last one ended")
             shipped = replace(
                 run.shipped,
                 events_bytes=shipment.events_to,

@@ -72,6 +72,11 @@ class Connected:
             now: datetime = reply["localTime"]
             return now.replace(tzinfo=UTC)
 
+    def version(self) -> str:
+        """The server's own version."""
+        with driver_errors():
+            return f"MongoDB {self.client.admin.command('buildInfo')['version']}"
+
     def in_transaction(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction, again after a conflict, within the longest wait."""
         with pymongo.timeout(self.timeout_s), self.client.start_session() as session:

@@ -40,6 +40,7 @@ class Crew(Connected):
             locks.update_one({"_id": name}, {"$setOnInsert": free}, upsert=True)
         except DuplicateKeyError:
             pass  # made by somebody else at the same moment
-        mine_or_over = {"_id": name, "$expr": {"$or": [{"$eq": ["$owner", {"$literal": owner}]}, {"$lt": ["$until", "$$NOW"]}]}}
+        mine, over = {"$eq": ["$owner", {"$literal": owner}]}, {"$lt": ["$until", "$$NOW"]}
+        mine_or_over = {"_id": name, "$expr": {"$or": [mine, over]}}
         taken = [{"$set": {"owner": {"$literal": owner}, "until": {"$add": ["$$NOW", int(lease_s * 1000)]}}}]
         return locks.update_one(mine_or_over, taken).matched_count == 1

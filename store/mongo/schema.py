@@ -29,6 +29,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "checkpoints": [IndexModel([("run", _UP), ("attempt", _DOWN), ("line", _DOWN)])],
     "checkpoint_files.files": [IndexModel([("metadata.run", _UP)])],
     "checkpoint_files.chunks": [IndexModel([("files_id", _UP), ("n", _UP)], unique=True)],
+    "artifacts.files": [IndexModel([("metadata.run", _UP), ("filename", _UP)])],
     "events": [IndexModel([("run", _UP), ("at", _UP)])],
     "outbox": [IndexModel([("state", _UP), ("created_at", _UP)]), IndexModel([("run", _UP)])],
     "workers": [IndexModel([("seen_at", _UP)])],

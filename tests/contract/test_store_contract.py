@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, Superseded
+from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, StoreFailed, Superseded
 from store.experiments import Experiment
 from store.memory import MemoryStore
 from store.metrics import Point, Shipment, summarize
@@ -188,6 +188,12 @@ class TestStoreContract:
         assert stored.summary["loss"].min == 2.0
         assert (stored.shipped.events_bytes, stored.shipped.output_bytes) == (20, 6)
 
+    def test_a_shipment_with_a_gap_is_refused(self, store: Store) -> None:
+        run = claimed(store)
+        with pytest.raises(StoreFailed, match="begin"):
+            store.ship(run.id, 1, shipment(10, [1.0], first_line=2, first_index=1), {})
+        assert store.series(run.id, "loss").values == ()
+
     def test_a_long_series_comes_back_whole_and_in_order(self, store: Store) -> None:
         run = claimed(store)
         store.begin(run.id, 1, None, {})
@@ -263,6 +269,17 @@ class TestStoreContract:
         with pytest.raises(CheckpointDamaged):
             store.fetch_checkpoint(ghost, tmp_path)
 
+    def test_artifacts_are_kept_by_name_and_the_newest_wins(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store)
+        file = tmp_path / "report.txt"
+        for text in ("first", "second"):
+            file.write_text(text)
+            store.add_artifact(run.id, 1, file)
+        (kept,) = store.artifacts(run.id)
+        assert (kept.name, kept.size_bytes) == ("report.txt", 6)
+        (tmp_path / "out").mkdir()
+        assert store.fetch_artifact(kept, tmp_path / "out").read_text() == "second"
+
     def test_a_stale_attempt_can_change_nothing(self, store: Store, tmp_path: Path) -> None:
         run = claimed(store, lease_s=SHORT_S)
         store.begin(run.id, 1, None, {})
@@ -278,6 +295,7 @@ class TestStoreContract:
             lambda: store.note_facts(run.id, 1, {"x": 1}),
             lambda: store.ship(run.id, 1, shipment(0, [1.0], first_line=1, first_index=0), {}),
             lambda: store.publish_checkpoint(a_checkpoint(run, line=1), file, 2),
+            lambda: store.add_artifact(run.id, 1, file),
             lambda: store.settle(run.id, 1, FINISHED),
         ]
         for write in attempts:
@@ -286,6 +304,7 @@ class TestStoreContract:
         after = store.run(run.id)
         assert after == taken
         assert store.checkpoints(run.id) == []
+        assert store.artifacts(run.id) == []
         assert store.series(run.id, "loss").values == ()
         assert store.notices() == []
 

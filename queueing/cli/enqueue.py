@@ -1,0 +1,120 @@
+"""`labq enqueue FILE`."""
+
+import argparse
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from queueing.cli.context import opened_store, print_json, settings
+from queueing.units import format_duration, format_size
+from store.errors import ExitCode
+from store.runs import short
+
+if TYPE_CHECKING:
+    from queueing.expand import Definition
+
+BAR_FROM = 2000
+"""A sweep smaller than this is in the queue before a progress bar could be read."""
+
+
+def enqueue_file(options: argparse.Namespace) -> int:
+    """Show what was understood, then queue it."""
+    from queueing.definition import define
+
+    chosen = settings()
+    definition = define(Path(options.file), chosen)
+    if options.dry_run:
+        _print_plan(definition, as_json=options.json)
+        return ExitCode.OK
+    from queueing.doorbell import Doorbell
+    from queueing.enqueue import enqueue
+    from store.connect import redis_url
+
+    if not options.json:
+        print(_understood(definition))
+    doorbell = Doorbell(redis_url(chosen), chosen.redis_timeout_s)
+    with opened_store(chosen) as store, _Bar(definition.size, visible=not options.json) as bar:
+        done = enqueue(definition, store, doorbell, on_progress=bar.advance)
+    if done.warning:
+        print(f"labq: {done.warning}", file=sys.stderr)
+    if options.json:
+        print_json({"experiment": done.experiment, "total": done.total, "added": done.added, "ids": done.ids})
+    else:
+        print(_queued(done.added, done.total, done.ids))
+    return ExitCode.OK
+
+
+def _print_plan(definition: "Definition", *, as_json: bool) -> None:
+    from queueing.expand import configurations
+    from queueing.keys import run_key
+
+    task = definition.task
+    name, command, trainer = definition.name, task.command, task.trainer
+    planned = (
+        {"key": run_key(name, command, trainer, params, repeat), "params": params, "repeat": repeat}
+        for params, repeat in configurations(definition)
+    )
+    if as_json:
+        print_json({"experiment": definition.name, "runs": list(planned)})
+        return
+    print(_understood(definition))
+    for run in islice(planned, 20):
+        print(f"  {run['params']}")
+    if definition.size > 20:
+        print(f"  … and {definition.size - 20} more (--json lists all)")
+
+
+def _understood(definition: "Definition") -> str:
+    """What the file says, in a few lines."""
+    task, wants = definition.task, definition.resources
+    lines = [f"{definition.name}: {definition.size} run{'s' if definition.size != 1 else ''}"]
+    lines.append(f"  trainer   {task.trainer}" if task.trainer else f"  command   {' '.join(task.command)}")
+    lines.append(f"  in        {task.workdir}")
+    if definition.swept:
+        how = " paired with " if definition.zipped else " × "
+        lines.append("  sweep     " + how.join(f"{name} ({len(v)})" for name, v in definition.swept.items()))
+    if definition.repeat > 1:
+        lines.append(f"  repeat    {definition.repeat} times, with seeds of their own")
+    needs = [f"{wants.gpus} GPU" if wants.gpus else "", f"{wants.cpus} CPU" if wants.cpus else ""]
+    needs += [format_size(wants.memory_bytes) if wants.memory_bytes else "", *wants.tags]
+    needs += [f"at most {format_duration(wants.time_s)}" if wants.time_s else ""]
+    if any(needs):
+        lines.append(f"  needs     {', '.join(need for need in needs if need)}")
+    if definition.notify.to:
+        lines.append(f"  mail      {', '.join(definition.notify.to)} when {' or '.join(definition.notify.on)}")
+    return "\n".join(lines)
+
+
+def _queued(added: int, total: int, ids: tuple[str, ...]) -> str:
+    if added == 0:
+        return f"nothing added: all {total} runs are known already (see: labq ls; again: labq requeue RUN)"
+    known = f", {total - added} were known already" if added < total else ""
+    shown = " ".join(short(run) for run in ids[:8]) + (" …" if len(ids) > 8 else "")
+    return f"queued {added} run{'s' if added != 1 else ''}{known}: {shown}"
+
+
+class _Bar:
+    """A progress bar for many runs on a terminal; silent otherwise."""
+
+    def __init__(self, total: int, *, visible: bool) -> None:
+        self._total, self._visible = total, visible and total >= BAR_FROM and sys.stderr.isatty()
+
+    def __enter__(self) -> "_Bar":
+        if self._visible:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._progress = Progress(console=Console(stderr=True), transient=True)
+            self._progress.start()
+            self._task = self._progress.add_task("queueing", total=self._total)
+        return self
+
+    def advance(self, count: int) -> None:
+        """That many more."""
+        if self._visible:
+            self._progress.advance(self._task, count)
+
+    def __exit__(self, *_: object) -> None:
+        if self._visible:
+            self._progress.stop()

@@ -1,0 +1,162 @@
+"""`labq ls`, `labq show`."""
+
+import argparse
+from datetime import UTC, datetime
+from typing import Any
+
+from queueing.cli.context import opened_store, print_json
+from queueing.cli.words import ago, differing, metric_words, param_words, state_words
+from queueing.placeholders import fill
+from queueing.units import format_duration, format_size
+from store.errors import ExitCode, UserError
+from store.runs import Attempt, Run, short
+from store.states import State
+from store.store import RunQuery
+
+
+def ls(options: argparse.Namespace) -> int:
+    """One line per run; the parameters shown are those that differ."""
+    query = RunQuery(
+        experiment=options.experiment, states=_states(options.state), tag=options.tag, limit=options.limit
+    )
+    with opened_store() as store:
+        runs = store.runs(query)
+        counts = store.counts(options.experiment)
+    if options.json:
+        print_json([_row(run) for run in runs])
+        return ExitCode.OK
+    if not runs:
+        print("no runs" + (" match" if any([options.experiment, options.state, options.tag]) else " yet"))
+        return ExitCode.OK
+    _print_table(runs)
+    print(", ".join(f"{counts[state]} {state}" for state in State if counts.get(state)))
+    return ExitCode.OK
+
+
+def show(options: argparse.Namespace) -> int:
+    """Everything that is known about one run."""
+    with opened_store() as store:
+        run = store.run(options.run)
+        checkpoints = store.checkpoints(run.id)
+        notices = store.notices(run.id)
+        artifacts = store.artifacts(run.id)
+    if options.json:
+        print_json({"run": run, "checkpoints": checkpoints, "notices": notices, "artifacts": artifacts})
+        return ExitCode.OK
+    for name, text in _facts(run):
+        print(f"{name:<12} {text}")
+    for attempt in run.history:
+        print(f"{'attempt ' + str(attempt.number):<12} {_attempt_words(attempt)}")
+    for checkpoint in checkpoints:
+        size = format_size(checkpoint.size_bytes)
+        print(f"{'checkpoint':<12} step {checkpoint.step}, {size}, attempt {checkpoint.attempt}")
+    for artifact in artifacts:
+        print(f"{'artifact':<12} {artifact.name}, {format_size(artifact.size_bytes)}")
+    for notice in notices:
+        said = f": {notice.error}" if notice.error else ""
+        print(f"{'mail':<12} {notice.about} to {', '.join(notice.to)}: {notice.state}{said}")
+    return ExitCode.OK
+
+
+def _states(names: list[str]) -> tuple[State, ...]:
+    unknown = [name for name in names if name not in set(State)]
+    if unknown:
+        raise UserError(f"{unknown[0]!r} is no state; allowed: {', '.join(State)}")
+    return tuple(State(name) for name in names)
+
+
+def _print_table(runs: list[Run]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    names = differing(runs)
+    table = Table("run", "experiment", "state", "done", "try", "params", "metrics", "queued", box=None, pad_edge=False)
+    now = datetime.now(UTC)
+    for run in runs:
+        done = f"{run.progress.fraction:.0%}" if run.progress else ""
+        table.add_row(
+            short(run.id),
+            run.experiment,
+            state_words(run),
+            done,
+            str(run.attempt or ""),
+            param_words(run, names),
+            metric_words(run),
+            ago(run.queued_at, now),
+        )
+    Console().print(table)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "experiment": run.experiment,
+        "state": run.state,
+        "reason": run.reason,
+        "attempt": run.attempt,
+        "params": run.params,
+        "repeat": run.repeat,
+        "progress": run.progress.fraction if run.progress else None,
+        "metrics": {name: summary.last for name, summary in run.summary.items()},
+        "queued_at": run.queued_at,
+        "ended_at": run.ended_at,
+    }
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    facts = [
+        ("run", run.id),
+        ("experiment", f"{run.experiment} ({run.owner})"),
+        ("state", state_words(run)),
+        ("what", run.task.trainer or " ".join(_filled(run))),
+        ("in", run.task.workdir),
+        ("params", param_words(run, list(run.params))),
+        ("queue", f"{run.queue}, priority {run.priority}"),
+    ]
+    if run.tags:
+        facts.append(("tags", ", ".join(run.tags)))
+    if run.progress:
+        facts.append(("progress", f"{run.progress.fraction:.1%} ({run.progress.done:g} of {run.progress.total:g})"))
+    for name, summary in run.summary.items():
+        best = f"min {summary.min:.6g} at {summary.min_step}" if summary.min is not None else ""
+        facts.append((name[:12], f"{summary.last:.6g} at step {summary.last_step}; {best}; {summary.count} points"))
+    if run.ending and run.ending.message:
+        facts.append(("said", run.ending.message))
+    if run.remark:
+        facts.append(("remark", run.remark))
+    return facts + _git_facts(run)
+
+
+def _git_facts(run: Run) -> list[tuple[str, str]]:
+    git = run.provenance.get("git")
+    if not git:
+        return [("git", "no repository")]
+    dirty = f", dirty (diff {git['diff']})" if git.get("diff") else ", dirty" if git.get("dirty") else ""
+    return [("git", f"{(git.get('commit') or 'no commit')[:12]} on {git.get('branch')}{dirty}, {git['repository']}")]
+
+
+def _filled(run: Run) -> list[str]:
+    try:
+        return fill(run.task.command, run.params, run.repeat)
+    except (ValueError, KeyError):
+        return list(run.task.command)
+
+
+def _attempt_words(attempt: Attempt) -> str:
+    facts = attempt.facts
+    words = [f"on {facts.get('host', attempt.worker)}"]
+    if facts.get("user"):
+        words.append(f"as {facts['user']}")
+    if facts.get("python"):
+        words.append(f"Python {facts['python']} (packages {facts['packages']})")
+    if facts.get("scheduler"):
+        words.append(f"{facts['scheduler']['scheduler']} job {facts['scheduler']['job']}")
+    if attempt.resumed_from_step is not None:
+        words.append(f"resumed from step {attempt.resumed_from_step}")
+    if attempt.ended_at is not None:
+        words.append(f"took {format_duration((attempt.ended_at - attempt.started_at).total_seconds())}")
+    if attempt.ending is not None:
+        words.append(f"{attempt.ending.reason or 'finished'}")
+        if attempt.ending.peak_memory_bytes:
+            words.append(f"peak {format_size(attempt.ending.peak_memory_bytes)}")
+    return ", ".join(words)

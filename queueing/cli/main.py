@@ -1,0 +1,37 @@
+"""The `labq` script. Nothing heavy is imported before a verb needs it: `labq --help` is there in a blink."""
+
+import os
+import sys
+from importlib import import_module
+
+from queueing.shadowing import prefer_own_packages
+
+prefer_own_packages()
+
+from queueing.cli.parser import build_parser  # noqa: E402
+from store.errors import ExitCode, LabqError  # noqa: E402
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; a user's mistake is one clear message and a non-zero exit code, never a traceback."""
+    options = build_parser().parse_args(arguments)
+    module, function = options.target.split(":")
+    try:
+        return int(getattr(import_module(module), function)(options) or ExitCode.OK)
+    except LabqError as error:
+        print(_complaint(error), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left (`labq ls | head`). Python would complain again while closing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+
+
+def _complaint(error: LabqError) -> str:
+    return "\n".join(f"labq: {line}" for line in str(error).splitlines())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

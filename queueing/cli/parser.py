@@ -1,0 +1,107 @@
+"""All verbs and their options. `target` names the function that carries a verb out; it is imported only then."""
+
+import argparse
+from collections.abc import Callable
+
+_EPILOG = "Exit codes: 0 done, 1 failed, 2 a mistake in what you gave, 3 a server is away, 130 interrupted."
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="labq", description="An experiment queue: enqueue, go home, lose nothing.", epilog=_EPILOG
+    )
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def verb(name: str, target: str, summary: str, *options: Callable[[argparse.ArgumentParser], None]) -> None:
+        added = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        added.set_defaults(target=target)
+        added.add_argument("--json", action="store_true", help="print JSON for programmes")
+        for option in options:
+            option(added)
+
+    verb("up", "queueing.cli.servers:up", "start the embedded servers of this user")
+    verb("down", "queueing.cli.servers:down", "stop the embedded servers; the data stays")
+    verb("doctor", "queueing.cli.doctor:doctor", "say what is running, where the data is, and what is wrong")
+    verb("enqueue", "queueing.cli.enqueue:enqueue_file", "queue the runs of an experiment file", _file, _dry_run)
+    verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
+    verb("notify", "notify.cli:notify", "send the mails that are owed", _notify)
+    verb("ls", "queueing.cli.look:ls", "list runs", _which_runs)
+    verb("show", "queueing.cli.look:show", "show everything about a run", _run)
+    verb("logs", "queueing.cli.logs:logs", "print a run's output", _run, _logs)
+    verb("plot", "notify.cli:plot", "draw a run's curves, here and as PNG", _run, _plot)
+    verb("artifacts", "queueing.cli.artifacts:artifacts", "list or fetch the files a run kept", _run, _folder)
+    verb("stop", "queueing.cli.change:stop", "cancel runs; a running one gets its grace first", _runs)
+    verb("requeue", "queueing.cli.change:requeue", "put runs back into the queue", _runs, _requeue)
+    verb("config", "queueing.cli.config:config", "show each setting, its value and where it comes from")
+    verb("demo", "worker.demo.cli:demo", "see all of it in about a minute, in a temporary place", _demo)
+    return parser
+
+
+def _file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="experiment file: .toml, .yaml or .json")
+
+
+def _dry_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="show the runs, touch no server")
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="id of the run, or its first characters")
+
+
+def _runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="ids of runs, or their first characters")
+
+
+def _which_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiment", metavar="EXPERIMENT", nargs="?", help="only runs of this experiment")
+    parser.add_argument("--state", action="append", metavar="STATE", default=[], help="only this state; repeatable")
+    parser.add_argument("--tag", metavar="TAG", help="only runs with this tag")
+    parser.add_argument("-n", "--limit", type=_count, default=50, metavar="N", help="the newest N (default 50; 0: all)")
+
+
+def _logs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
+    parser.add_argument("--attempt", type=_count, metavar="N", help="of this attempt (default: the newest)")
+
+
+def _plot(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE.png", help="where the PNG goes (default RUN.png)")
+    parser.add_argument("-m", "--metric", action="append", default=[], metavar="NAME", help="this metric; repeatable")
+
+
+def _folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="fetch the files into this folder")
+
+
+def _requeue(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scratch", action="store_true", help="forget the checkpoints, begin anew")
+
+
+def _worker(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-n", "--count", type=_positive, default=1, metavar="N", help="how many at once (default 1)")
+    parser.add_argument("--queue", metavar="QUEUE", help="queue to serve (default: the setting `queue`)")
+    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="what this machine is; repeatable")
+    parser.add_argument("--gpus", type=_count, default=0, metavar="N", help="GPUs a run may ask for (default 0)")
+    parser.add_argument("--burst", action="store_true", help="leave when there is nothing to do")
+
+
+def _notify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", help="send what is owed now, then leave")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--keep", metavar="FOLDER", help="keep curves and mails in this folder")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)

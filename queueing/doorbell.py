@@ -1,0 +1,181 @@
+"""Redis and RQ: the doorbell. The only file that imports either.
+
+A ticket says "look", nothing else: a worker that is woken claims the best eligible run in MongoDB, not the one on the
+ticket. So duplicate, stale, replayed and lost tickets are harmless, and no function named in Redis is ever run.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue, Worker
+from rq.exceptions import DequeueTimeout
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from store.errors import BadSettings, DoorbellUnavailable
+from store.settings import mask_url
+
+LOOK = "queueing.doorbell.look"
+"""The one function a ticket may name."""
+
+TICKET_TTL_S = 3600
+"""A ticket lost between Redis' list and a worker is rung again once its hash has expired; idle workers look sooner."""
+
+_CHUNK = 1000
+
+Ticket = tuple[str, int, str]
+"""(run, attempt, queue)"""
+
+
+class TicketJob(Job):
+    """A job that cannot be made to run anything: whoever executes it is told to start `labq worker`."""
+
+    def perform(self) -> Any:
+        """Refuse, whatever function the ticket names."""
+        raise PermissionError(f"ticket {self.id} names {self.func_name!r}; tickets are answered by: labq worker")
+
+
+def look() -> None:
+    """What a ticket names. `labq worker` never calls it."""
+    raise PermissionError("tickets are answered by: labq worker")
+
+
+class Doorbell:
+    """Rings for runs, and tells which tickets are still there."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self._redis = _connect(url, timeout_s)
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._redis.close()
+
+    def ring(self, tickets: Iterable[Ticket]) -> None:
+        """One ticket per run, in pipelines of a thousand. Raises DoorbellUnavailable."""
+        by_queue: dict[str, list[Ticket]] = defaultdict(list)
+        for ticket in tickets:
+            by_queue[ticket[2]].append(ticket)
+        with redis_errors():
+            for name, waiting in by_queue.items():
+                queue = _queue(name, self._redis)
+                for start in range(0, len(waiting), _CHUNK):
+                    queue.enqueue_many([_data(*ticket) for ticket in waiting[start : start + _CHUNK]])
+
+    def missing(self, tickets: list[Ticket]) -> list[Ticket]:
+        """Those of the tickets that Redis does not hold."""
+        with redis_errors(), self._redis.pipeline(transaction=False) as pipeline:
+            for run, attempt, _ in tickets:
+                pipeline.exists(Job.key_for(_ticket_id(run, attempt)))
+            held: list[int] = pipeline.execute()
+        return [ticket for ticket, there in zip(tickets, held, strict=True) if not there]
+
+    def version(self) -> str:
+        """Redis' own version. Raises DoorbellUnavailable."""
+        with redis_errors():
+            info: dict[str, Any] = self._redis.info("server")
+        name = info.get("server_name", "redis")
+        return f"{name} {info.get(f'{name}_version', info['redis_version'])}"
+
+
+class TicketWorker(Worker):
+    """RQ's worker for registration, heartbeat and the reliable pop (BLMOVE of one queue); it executes no job itself."""
+
+    def __init__(self, url: str, timeout_s: float, queue: str, name: str, wait_s: float) -> None:
+        ttl_s = max(1, round(wait_s)) + 15  # RQ waits for a ticket 15 s less than this
+        connection = _connect(url, timeout_s)
+        with redis_errors():
+            super().__init__(
+                [_queue(queue, connection)],
+                name=f"{name}-{uuid.uuid4().hex[:6]}",
+                connection=connection,
+                worker_ttl=ttl_s,
+                job_class=TicketJob,
+                serializer=JSONSerializer,
+            )
+            self.register_birth()  # type: ignore[no-untyped-call]
+
+    @property
+    def connection_timeout(self) -> int:
+        """A little longer than the longest wait, so that a black hole costs one wait and no more."""
+        return self.dequeue_timeout + 2
+
+    def wait_for_ticket(self, wait_s: float) -> str | None:
+        """The id of a popped ticket, or None when none came in time. Raises DoorbellUnavailable."""
+        timeout = None if wait_s <= 0 else max(1, round(wait_s))
+        with redis_errors():
+            self.heartbeat()
+            try:
+                popped = Queue.dequeue_any(
+                    self.queues, timeout, connection=self.connection, job_class=TicketJob, serializer=JSONSerializer
+                )
+            except DequeueTimeout:
+                return None
+            if popped is None:
+                return None
+            job, queue = popped
+            self._drop(job, queue)
+            return str(job.id)
+
+    def leave(self) -> None:
+        """Unregister, if Redis is there."""
+        try:
+            with redis_errors():
+                self.register_death()  # type: ignore[no-untyped-call]
+        except DoorbellUnavailable:
+            pass
+        self.connection.close()
+
+    def _drop(self, job: Job, queue: Queue) -> None:
+        """The pop was the message: what RQ remembers of it goes at once."""
+        with self.connection.pipeline() as pipeline:
+            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
+            pipeline.delete(job.key)
+            pipeline.execute()
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Driver exceptions become DoorbellUnavailable."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise DoorbellUnavailable(f"Redis does not answer: {error}") from error
+
+
+def _connect(url: str, timeout_s: float) -> Redis:
+    """No retries: redis-py nests ten of them by default, which turns one ping at a black hole into minutes."""
+    try:
+        return Redis.from_url(
+            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
+        )
+    except ValueError as error:
+        raise BadSettings(f"redis_url {mask_url(url)!r}: {error}") from error
+
+
+def _queue(name: str, connection: Redis) -> Queue:
+    return Queue(f"labq-{name}", connection=connection, job_class=TicketJob, serializer=JSONSerializer)
+
+
+def _ticket_id(run: str, attempt: int) -> str:
+    return f"{run}-{attempt}"
+
+
+def _data(run: str, attempt: int, _queue_name: str) -> Any:
+    """No time-out, no result, no retry: RQ's defaults for all three lose or repeat long work."""
+    return Queue.prepare_data(
+        LOOK,
+        args=(run, attempt),
+        timeout=-1,
+        result_ttl=0,
+        failure_ttl=60,
+        ttl=TICKET_TTL_S,
+        description=f"run {run}",
+        job_id=_ticket_id(run, attempt),
+    )

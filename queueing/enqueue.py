@@ -1,0 +1,85 @@
+"""Runs into the store, tickets into Redis."""
+
+import getpass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from queueing.doorbell import Doorbell
+from queueing.expand import Definition, runs
+from queueing.git import snapshot
+from store.errors import DoorbellUnavailable
+from store.experiments import Experiment
+from store.store import Store
+
+T = TypeVar("T")
+CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueued:
+    """What an enqueue did. `ids` are those of the new runs; `warning` says why no worker was rung."""
+
+    experiment: str
+    total: int
+    ids: tuple[str, ...]
+    warning: str = ""
+
+    @property
+    def added(self) -> int:
+        """How many runs are new."""
+        return len(self.ids)
+
+
+def enqueue(
+    definition: Definition, store: Store, doorbell: Doorbell, *, on_progress: Callable[[int], None] = lambda _: None
+) -> Enqueued:
+    """Insert first, ring later: a crash in between leaves queued runs, which the repair loop rings for."""
+    now = store.now()
+    provenance = _provenance(definition, store)
+    store.add_experiment(_experiment(definition, now))
+    ids: list[str] = []
+    warning = ""
+    for chunk in _chunks(runs(definition, now, getpass.getuser(), provenance), CHUNK):
+        added = set(store.add_runs(chunk))
+        fresh = [run for run in chunk if run.id in added]
+        ids += [run.id for run in fresh]
+        if not warning:
+            warning = _ring(doorbell, [(run.id, run.attempt, run.queue) for run in fresh])
+        on_progress(len(chunk))
+    return Enqueued(experiment=definition.name, total=definition.size, ids=tuple(ids), warning=warning)
+
+
+def _ring(doorbell: Doorbell, tickets: list[tuple[str, int, str]]) -> str:
+    try:
+        doorbell.ring(tickets)
+    except DoorbellUnavailable as error:
+        return f"{error}; the runs are queued all the same, workers will find them a little later"
+    return ""
+
+
+def _experiment(definition: Definition, now: Any) -> Experiment:
+    return Experiment(
+        name=definition.name,
+        owner=getpass.getuser(),
+        source=definition.source,
+        text=definition.text,
+        tags=definition.tags,
+        created_at=now,
+    )
+
+
+def _provenance(definition: Definition, store: Store) -> dict[str, Any]:
+    """The diff is kept once, however many runs refer to it."""
+    facts, diff = snapshot(Path(definition.task.workdir))
+    if facts is None:
+        return {"git": None}
+    return {"git": {**facts, "diff": store.add_blob(diff) if diff else None}}
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,171 @@
+"""What an experiment file may say: one model per table, unknown keys refused."""
+
+import math
+import re
+from datetime import date, datetime, time
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from queueing.units import parse_duration, parse_size
+from store.runs import Notify, Resources, Retry
+from store.states import ENDED, Reason, State
+
+TRAINERS = ("rnn",)
+RESERVED_PARAMS = ("data", "head")
+INT64 = 2**63
+
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value):
+        raise ValueError("allowed: letters, digits, '.', '_' and '-', at most 100, beginning with a letter or digit")
+    return value
+
+
+def _word(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise ValueError("allowed: letters, digits, '.', '_' and '-'")
+    return value
+
+
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value) or ".." in value:
+        raise ValueError("is no e-mail address; allowed: name@host")
+    return value
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _params(values: dict[str, Any]) -> dict[str, Any]:
+    for name, value in values.items():
+        if not name.isidentifier():
+            raise ValueError(f"{name!r} is no parameter name; allowed: letters, digits and _")
+        check_value(name, value)
+    return values
+
+
+def check_value(name: str, value: Any) -> None:
+    """Raise ValueError for a value that JSON or MongoDB cannot hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name} is {value}; allowed: finite numbers")
+    if isinstance(value, int) and not -INT64 <= value < INT64:
+        raise ValueError(f"{name} is {value}; allowed: whole numbers of at most 64 bits")
+    if isinstance(value, datetime | date | time):
+        raise ValueError(f"{name} is a date or time; write it as a text in quotes")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or not key or key.startswith("$") or "." in key or "\0" in key:
+                raise ValueError(f"{name}: key {key!r} may be no empty text, hold no '.' and not begin with '$'")
+            check_value(f"{name}.{key}", item)
+    if isinstance(value, list):
+        for position, item in enumerate(value):
+            check_value(f"{name}[{position}]", item)
+
+
+def _reason(value: object) -> Reason:
+    allowed = [reason for reason in Reason if reason not in (Reason.DRAINED, Reason.STOPPED)]
+    if value not in allowed:
+        raise ValueError(f"allowed: {', '.join(allowed)}")
+    return Reason(value)
+
+
+def _ended(value: object) -> State:
+    if value not in ENDED:
+        raise ValueError(f"allowed: {', '.join(sorted(ENDED))}")
+    return State(value)
+
+
+Retried = Annotated[Reason, BeforeValidator(_reason)]
+Ended = Annotated[State, BeforeValidator(_ended)]
+Name = Annotated[str, AfterValidator(_name)]
+Word = Annotated[str, AfterValidator(_word)]
+Address = Annotated[str, AfterValidator(_address)]
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+Size = Annotated[int, BeforeValidator(parse_size)]
+Params = Annotated[dict[str, Any], AfterValidator(_params)]
+Count = Annotated[int, Field(ge=0, strict=True)]
+
+
+class Table(BaseModel):
+    """Unknown keys are mistakes; what was read does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ResourcesTable(Table):
+    """`[resources]`"""
+
+    time: Duration | None = None
+    memory: Size | None = None
+    disk: Size | None = None
+    gpus: Count = 0
+    cpus: Annotated[int, Field(ge=1)] | None = None
+    tags: list[Word] = Field(default_factory=list)
+
+    def value(self) -> Resources:
+        """As the store keeps it."""
+        return Resources(
+            gpus=self.gpus,
+            cpus=self.cpus,
+            memory_bytes=self.memory,
+            disk_bytes=self.disk,
+            time_s=self.time,
+            tags=tuple(self.tags),
+        )
+
+
+class RetryTable(Table):
+    """`[retry]`"""
+
+    max: Count = Retry().max
+    backoff: Duration = Retry().backoff_s
+    on: Annotated[list[Retried], BeforeValidator(_one_or_many)] = list(Retry().on)
+
+    def value(self) -> Retry:
+        """As the store keeps it."""
+        return Retry(max=self.max, backoff_s=self.backoff, on=tuple(self.on))
+
+
+class NotifyTable(Table):
+    """`[notify]`"""
+
+    to: Annotated[list[Address], BeforeValidator(_one_or_many)] = Field(default_factory=list)
+    on: Annotated[list[Ended], BeforeValidator(_one_or_many)] = list(Notify().on)
+
+    def value(self, default_to: tuple[str, ...]) -> Notify:
+        """As the store keeps it."""
+        return Notify(to=tuple(dict.fromkeys(self.to)) or default_to, on=tuple(self.on))
+
+
+class SweepTable(Table):
+    """`[sweep]`"""
+
+    method: Literal["grid", "zip"] = "grid"
+    repeat: Annotated[int, Field(ge=1, le=100_000)] = 1
+    params: dict[str, list[Any]] = Field(default_factory=dict)
+
+
+class ExperimentFile(Table):
+    """The whole file."""
+
+    name: Name
+    command: list[str] | None = None
+    trainer: Literal["rnn"] | None = None
+    workdir: str | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    queue: Word | None = None
+    priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
+    tags: list[Word] = Field(default_factory=list)
+    grace: Duration = 30.0
+    exclusive: bool = False
+    params: Params = Field(default_factory=dict)
+    data: dict[str, Any] | None = None
+    head: list[dict[str, Any]] | None = None
+    resources: ResourcesTable = Field(default_factory=ResourcesTable)
+    retry: RetryTable = Field(default_factory=RetryTable)
+    notify: NotifyTable = Field(default_factory=NotifyTable)
+    sweep: SweepTable = Field(default_factory=SweepTable)

@@ -1,0 +1,85 @@
+"""The validation library's findings as sentences: place, what was found, what is allowed."""
+
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from queueing.reading import line_of
+
+
+def sentences(error: ValidationError, model: type[BaseModel], text: str, *, is_toml: bool) -> list[str]:
+    """One sentence per mistake, each with the line where the file format lets us find it."""
+    return list(dict.fromkeys(_sentence(details, model, text, is_toml) for details in error.errors()))
+
+
+def place(path: tuple[str | int, ...]) -> str:
+    """`('sweep', 'params', 'lr', 0)` as `sweep.params.lr[0]`."""
+    out = ""
+    for part in path:
+        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+    return out
+
+
+def _sentence(details: ErrorDetails, model: type[BaseModel], text: str, is_toml: bool) -> str:
+    path = tuple(part for part in details["loc"] if not _is_internal(part))
+    line = line_of(text, path) if is_toml else None
+    where = f"line {line}: " if line else ""
+    return f"{where}{place(path)}: {_cause(details, model, path)}"
+
+
+def _is_internal(part: str | int) -> bool:
+    """Names the library adds to a path for its own steps."""
+    return isinstance(part, str) and ("function-" in part or "[" in part)
+
+
+def _cause(details: ErrorDetails, model: type[BaseModel], path: tuple[str | int, ...]) -> str:
+    kind, found = details["type"], _shown(details["input"])
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return f"unknown key{_nearest(str(path[-1]), _keys_at(model, path[:-1]))}"
+    if kind in ("value_error", "assertion_error"):
+        said = details["msg"].removeprefix("Value error, ")
+        return said if said.split(" ")[0] in found or " is " in said.split(";")[0][:40] else f"{found}: {said}"
+    return f"is {found}; {_allowed(kind, details)}"
+
+
+def _allowed(kind: str, details: ErrorDetails) -> str:
+    context = details.get("ctx", {})
+    words = {
+        "string_type": "allowed: a text in quotes",
+        "int_type": "allowed: a whole number",
+        "int_from_float": "allowed: a whole number",
+        "float_type": "allowed: a number",
+        "bool_type": "allowed: true or false",
+        "list_type": "allowed: a list in [ ]",
+        "dict_type": "allowed: a table of keys and values",
+        "model_type": "allowed: a table of keys and values",
+        "greater_than_equal": f"allowed: {context.get('ge')} or more",
+        "less_than_equal": f"allowed: at most {context.get('le')}",
+        "literal_error": f"allowed: {context.get('expected')}",
+        "enum": f"allowed: {context.get('expected')}",
+    }
+    return words.get(kind, details["msg"])
+
+
+def _nearest(key: str, allowed: list[str]) -> str:
+    near = get_close_matches(key, allowed, n=1)
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{guess}; allowed: {', '.join(allowed)}" if allowed else guess
+
+
+def _keys_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        model = field.annotation
+    return list(model.model_fields)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,109 @@
+"""An experiment file as a plain table: TOML, YAML or JSON, without silent duplicates."""
+
+import json
+import re
+import tomllib
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from store.errors import BadExperiment
+
+SUFFIXES = (".toml", ".yaml", ".yml", ".json")
+MAX_BYTES = 16 << 20
+
+
+def read_file(path: Path) -> tuple[dict[str, Any], str]:
+    """The table and the text it was read from. Raises BadExperiment with file and line."""
+    source = str(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise BadExperiment(source, [f"the name ends in {path.suffix!r}; allowed: {', '.join(SUFFIXES)}"])
+    text = _text(path, source)
+    table = _parse(path.suffix.lower(), text, source)
+    if not isinstance(table, dict):
+        found = "nothing" if table is None else f"a {type(table).__name__}"
+        raise BadExperiment(source, [f"holds {found}; an experiment is a table of keys, at least: name, command"])
+    return table, text
+
+
+def line_of(text: str, path: tuple[str | int, ...]) -> int | None:
+    """The line of a TOML key, as well as a scan of headers and assignments can tell."""
+    keys = [key for key in path if isinstance(key, str)]
+    header: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := re.match(r"\s*\[+([^\[\]]+)\]+\s*(#.*)?$", line):
+            header = [part.strip().strip("\"'") for part in found[1].split(".")]
+            if header == keys:
+                return number
+        elif found := re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line):
+            key = [part.strip("\"'") for part in found[1].split(".")]
+            if header + key == keys[: len(header + key)] and len(header + key) == len(keys):
+                return number
+    return None if len(keys) <= 1 else line_of(text, tuple(keys[:-1]))
+
+
+def _text(path: Path, source: str) -> str:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise BadExperiment(source, ["there is no such file"]) from error
+    except IsADirectoryError as error:
+        raise BadExperiment(source, ["is a folder, not a file"]) from error
+    except OSError as error:
+        raise BadExperiment(source, [f"cannot be read: {error.strerror}"]) from error
+    if len(data) > MAX_BYTES:
+        raise BadExperiment(source, [f"has {len(data)} bytes; an experiment file has at most {MAX_BYTES}"])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise BadExperiment(source, [f"line {line}: byte 0x{data[error.start]:02x} is not UTF-8 text"]) from error
+
+
+def _parse(suffix: str, text: str, source: str) -> Any:
+    try:
+        if suffix == ".toml":
+            return tomllib.loads(text)
+        if suffix == ".json":
+            return json.loads(text, object_pairs_hook=_unique_pairs)
+        return yaml.load(text, _UniqueKeyLoader)
+    except tomllib.TOMLDecodeError as error:
+        raise BadExperiment(source, [f"is not TOML: {error}"]) from error
+    except json.JSONDecodeError as error:
+        raise BadExperiment(source, [f"line {error.lineno}, column {error.colno}: is not JSON: {error.msg}"]) from error
+    except yaml.MarkedYAMLError as error:
+        raise BadExperiment(source, [_yaml_mistake(error)]) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BadExperiment(source, [str(error).splitlines()[0]]) from error
+
+
+def _yaml_mistake(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    problem = error.problem or error.context or "is not YAML"
+    if "\\t" in problem:
+        return f"{place}a tab; YAML is indented with spaces only"
+    return f"{place}is not YAML: {problem}"
+
+
+def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in table:
+            raise ValueError(f"key {key!r} is given twice")
+        table[key] = value
+    return table
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML's own loader lets the last of two equal keys win silently; here that is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,66 @@
+"""The repair loop: expired leases go back to the queue, queued runs without a ticket are rung for.
+
+It runs in every worker, also while it is busy, under a short lease so that one of them does it at a time. Doing it
+twice is harmless: every step is fenced or idempotent.
+"""
+
+from dataclasses import dataclass
+
+from queueing.doorbell import Doorbell
+from queueing.retry import verdict
+from store.errors import DoorbellUnavailable, Superseded
+from store.runs import Ending
+from store.states import Reason, State
+from store.store import Store
+
+RING_AT_MOST = 200
+"""Tickets checked per round. One ticket is one claim, so the next round follows before the workers run dry."""
+
+LOST = Ending(reason=Reason.LOST, message="the worker was not heard of before its lease ended")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """What one round mended."""
+
+    released: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    rung: int = 0
+
+
+def repair(store: Store, doorbell: Doorbell, owner: str, lease_s: float) -> Repaired | None:
+    """One round, or None when somebody else is at it."""
+    if not store.lock("repair", owner, lease_s):
+        return None
+    released: list[str] = []
+    failed: list[str] = []
+    for run in store.expired():
+        try:
+            after = store.settle(run.id, run.attempt, verdict(run, LOST), only_expired=True)
+        except Superseded:
+            continue
+        (released if after.state is State.QUEUED else failed).append(run.id)
+    return Repaired(released=tuple(released), failed=tuple(failed), rung=ring_missing(store, doorbell))
+
+
+def ring_missing(store: Store, doorbell: Doorbell) -> int:
+    """Ring for queued, due runs without a ticket; an emptied Redis is refilled this way. 0 while Redis is away."""
+    try:
+        missing = doorbell.missing(store.ringable(RING_AT_MOST))
+        doorbell.ring(missing)
+    except DoorbellUnavailable:
+        return 0
+    return len(missing)
+
+
+def release_own(store: Store, worker: str) -> tuple[str, ...]:
+    """A worker whose supervisor died abnormally gives its run back at once, without waiting for the lease."""
+    released = []
+    for run in store.held_by(worker):
+        ending = Ending(reason=Reason.LOST, message="the supervisor ended abnormally")
+        try:
+            store.settle(run.id, run.attempt, verdict(run, ending))
+        except Superseded:
+            continue
+        released.append(run.id)
+    return tuple(released)

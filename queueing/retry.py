@@ -1,0 +1,35 @@
+"""What the ending of an attempt means for its run: a pure decision, in one place."""
+
+from store.runs import Ending, Run, made_progress
+from store.states import Reason, State
+from store.store import Settlement
+
+LONGEST_BACKOFF_S = 600.0
+
+
+def verdict(run: Run, ending: Ending) -> Settlement:
+    """The run's next state.
+
+    No reason: finished. Drained: back into the queue, at no cost. Stopped by a person: cancelled. Anything else is a
+    setback: tried again while the policy lists the reason and fewer than `retry.max` setbacks came in a row without a
+    newer checkpoint in between, else failed.
+    """
+    match ending.reason:
+        case None:
+            return Settlement(state=State.FINISHED, ending=ending)
+        case Reason.DRAINED:
+            return Settlement(state=State.QUEUED, reason=Reason.DRAINED, ending=ending, setbacks=run.setbacks)
+        case Reason.STOPPED:
+            return Settlement(state=State.CANCELLED, reason=Reason.STOPPED, ending=ending, setbacks=run.setbacks)
+    setbacks = 1 if made_progress(run) else run.setbacks + 1
+    if ending.reason not in run.retry.on or setbacks > run.retry.max:
+        return Settlement(state=State.FAILED, reason=ending.reason, ending=ending, setbacks=setbacks)
+    backoff_s = 0.0 if ending.reason is Reason.LOST else backoff(run.retry.backoff_s, setbacks)
+    return Settlement(
+        state=State.QUEUED, reason=ending.reason, ending=ending, setbacks=setbacks, backoff_s=backoff_s
+    )
+
+
+def backoff(first_s: float, setbacks: int) -> float:
+    """Doubling from `first_s`, ten minutes at most (or `first_s`, where that is more)."""
+    return min(first_s * 2.0 ** min(setbacks - 1, 30), max(LONGEST_BACKOFF_S, first_s))

@@ -1,0 +1,33 @@
+"""`labq worker`."""
+
+import argparse
+from dataclasses import replace
+
+from store.errors import ExitCode
+from store.logbook import open_logbook
+from store.settings import load
+
+
+def worker(options: argparse.Namespace) -> int:
+    """One worker in this process, or several in processes of their own."""
+    open_logbook()
+    settings = load().settings
+    if options.count > 1:
+        from worker.crew import Crew
+
+        return Crew(options.count, _arguments(options)).run()
+    from worker.loop import Loop, Offer
+    from worker.rundir import sweep
+
+    settings = replace(settings, queue=options.queue or settings.queue)
+    sweep(settings.runs_dir)
+    offer = Offer(queue=settings.queue, tags=tuple(options.tag), gpus=options.gpus, burst=options.burst)
+    Loop(settings, offer).run()
+    return ExitCode.OK
+
+
+def _arguments(options: argparse.Namespace) -> list[str]:
+    """The options of one of several workers."""
+    arguments = [f"--gpus={options.gpus}", *(f"--tag={tag}" for tag in options.tag)]
+    arguments += [f"--queue={options.queue}"] if options.queue else []
+    return arguments + (["--burst"] if options.burst else [])

@@ -1,0 +1,134 @@
+"""The event file of an attempt, read line by line into points, checkpoints, progress: pure."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from store.metrics import Point
+from store.runs import Progress
+
+RESERVED = ("_checkpoint", "_progress", "_artifact", "_stop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """A checkpoint the child published: its name in the folder, its step, and the line that says so."""
+
+    name: str
+    step: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What a piece of the event file says."""
+
+    points: tuple[Point, ...] = ()
+    checkpoints: tuple[Announced, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    progress: Progress | None = None
+    stop: str | None = None
+    broken: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class EventReader:
+    """Counts lines and points of one attempt; `read` takes whole lines only."""
+
+    lines: int = 0
+    last_step: int = -1
+    _counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def read(self, data: bytes, now: float) -> Batch:
+        """The meaning of further lines. A line that cannot be understood is named and skipped: the rest counts."""
+        points: list[Point] = []
+        checkpoints: list[Announced] = []
+        artifacts: list[str] = []
+        broken: list[str] = []
+        progress: Progress | None = None
+        stop: str | None = None
+        for raw in data.splitlines():
+            self.lines += 1
+            if not raw.strip():
+                continue
+            try:
+                event = _event(raw)
+                points += self._points(event, now)
+                if "_checkpoint" in event:
+                    checkpoints.append(self._announced(event))
+                if "_progress" in event:
+                    progress = _progress(event["_progress"])
+                if "_artifact" in event:
+                    artifacts.append(str(event["_artifact"]))
+                if "_stop" in event:
+                    stop = str(event["_stop"])[:500]
+            except (ValueError, TypeError) as error:
+                broken.append(f"event line {self.lines}: {error}")
+        return Batch(
+            points=tuple(points),
+            checkpoints=tuple(checkpoints),
+            artifacts=tuple(artifacts),
+            progress=progress,
+            stop=stop,
+            broken=tuple(broken),
+        )
+
+    def _points(self, event: dict[str, Any], now: float) -> list[Point]:
+        metrics = {name: value for name, value in event.items() if name != "step" and not name.startswith("_")}
+        if not metrics:
+            return []
+        step = _step(event["step"]) if "step" in event else self.last_step + 1
+        self.last_step = step
+        at = float(event.get("_t", now))
+        return [self._point(name, step, at, _number(name, value)) for name, value in metrics.items()]
+
+    def _point(self, name: str, step: int, at: float, value: float) -> Point:
+        name = _metric_name(name)
+        index = self._counts[name]
+        self._counts[name] += 1
+        return Point(name=name, step=step, time=at, value=value, line=self.lines, index=index)
+
+    def _announced(self, event: dict[str, Any]) -> Announced:
+        name = str(event["_checkpoint"])
+        if not name or "/" in name or name.startswith("."):
+            raise ValueError(f"_checkpoint is {name!r}; allowed: the name of a file in LABQ_CHECKPOINTS")
+        return Announced(name=name, step=_step(event.get("step", max(self.last_step, 0))), line=self.lines)
+
+
+def _event(raw: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {raw[:80]!r}") from error
+    if not isinstance(event, dict):
+        raise ValueError(f"is no JSON object: {raw[:80]!r}")
+    unknown = [key for key in event if key.startswith("_") and key not in RESERVED and key != "_t"]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no reserved key; there are: {', '.join(RESERVED)}")
+    return event
+
+
+def _step(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise ValueError(f"step is {value!r}; allowed: a whole number")
+    return int(value)
+
+
+def _number(name: str, value: Any) -> float:
+    if value is None:
+        return float("nan")
+    if not isinstance(value, int | float):
+        raise ValueError(f"metric {name!r} is {value!r}; allowed: a number")
+    return float(value)
+
+
+def _metric_name(name: str) -> str:
+    """MongoDB paths are separated by dots and operators begin with $: neither may stand in a key of the summary."""
+    return name.replace(".", "/").replace("$", "_").replace("\0", "_") or "_"
+
+
+def _progress(value: Any) -> Progress:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"_progress is {value!r}; allowed: [done, total]")
+    return Progress(done=float(value[0]), total=float(value[1]))

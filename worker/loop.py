@@ -1,0 +1,184 @@
+"""A worker: waits for a ticket, looks, again. Redis away costs latency; MongoDB away costs waiting; neither ends it."""
+
+import os
+import signal
+import socket
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import psutil
+
+from queueing.doorbell import Doorbell, TicketWorker
+from queueing.repair import release_own, repair
+from store.connect import connect, redis_url
+from store.errors import DoorbellUnavailable, LabqError, StoreUnavailable, Superseded
+from store.logbook import say, warn
+from store.settings import Settings
+from store.workers import Worker
+from worker.horse import Horse, Outcome
+from worker.linux import adopt_orphans
+from worker.rundir import sweep
+from worker.supervisor import Supervisor
+
+_REDIS_RETRY_S = 1.0
+
+
+class _Leave(Exception):
+    """Raised by the signal handler while the worker is idle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What the user said this worker takes."""
+
+    queue: str
+    tags: tuple[str, ...] = ()
+    gpus: int = 0
+    burst: bool = False
+
+
+def describe(offer: Offer) -> Worker:
+    """This machine's worker, with a name that no other has."""
+    host = socket.gethostname()
+    return Worker(
+        name=f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
+        host=host,
+        pid=os.getpid(),
+        queues=(offer.queue,),
+        tags=offer.tags,
+        gpus=offer.gpus,
+        cpus=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+    )
+
+
+class Loop:
+    """The worker's own process: single-threaded, no MongoDB; each look happens in a fork."""
+
+    def __init__(self, settings: Settings, offer: Offer) -> None:
+        self._settings, self._offer = settings, offer
+        self._worker = describe(offer)
+        self._bell: TicketWorker | None = None
+        self._bell_is_away = False
+        self._store_is_away = False
+        self._horse: Horse | None = None
+        self._idle = False
+        self._stopping = False
+        self._mend = False
+
+    def run(self) -> None:
+        """Until SIGTERM or Ctrl-C; with `burst`, until there is nothing to do."""
+        adopt_orphans()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        say("worker", name=self._worker.name, queue=self._offer.queue)
+        outcome = Outcome.RAN  # the first look waits for no ticket
+        try:
+            while not self._stopping:
+                self._wait(0.0 if outcome is Outcome.RAN else self._settings.look_s)
+                if not self._stopping:
+                    outcome = self._look()
+                if self._offer.burst and outcome is Outcome.NOTHING:
+                    break
+        except _Leave:
+            pass
+        finally:
+            self._say_goodbye()
+
+    # ── waiting ──
+    def _wait(self, wait_s: float) -> None:
+        """For a ticket. Whatever comes of it, a look follows."""
+        self._idle = True
+        try:
+            if self._stopping:
+                return
+            if self._offer.burst:
+                wait_s = 0.0
+            self._ring_or_pause(wait_s)
+        finally:
+            self._idle = False
+
+    def _ring_or_pause(self, wait_s: float) -> None:
+        try:
+            if self._bell is None:
+                self._bell = TicketWorker(
+                    redis_url(self._settings),
+                    self._settings.redis_timeout_s,
+                    self._offer.queue,
+                    self._worker.name,
+                    self._settings.look_s,
+                )
+                if self._bell_is_away:
+                    say("redis-is-back", worker=self._worker.name)
+                self._bell_is_away = False
+            self._bell.wait_for_ticket(wait_s)
+        except DoorbellUnavailable as error:
+            if not self._bell_is_away:
+                warn("redis-away", worker=self._worker.name, error=error)
+            self._bell, self._bell_is_away = None, True
+            time.sleep(min(wait_s, _REDIS_RETRY_S))
+
+    # ── looking ──
+    def _look(self) -> Outcome:
+        self._horse = Horse(self._inside_the_fork)
+        try:
+            outcome = self._horse.wait()
+        finally:
+            self._horse = None
+        self._mend = outcome is Outcome.CRASHED
+        if (outcome is Outcome.STORE_AWAY) != self._store_is_away:
+            self._store_is_away = outcome is Outcome.STORE_AWAY
+            say("mongodb-away" if self._store_is_away else "mongodb-is-back", worker=self._worker.name)
+        return Outcome.RAN if self._mend else outcome
+
+    def _inside_the_fork(self) -> Outcome:
+        try:
+            store = connect(self._settings)
+        except StoreUnavailable:
+            return Outcome.STORE_AWAY
+        doorbell = Doorbell(redis_url(self._settings), self._settings.redis_timeout_s)
+        try:
+            if self._mend:
+                self._give_back(release_own(store, self._worker.name))
+            store.seen(self._worker)
+            repair(store, doorbell, self._worker.name, self._settings.repair_s)
+            run = store.claim(self._worker, self._settings.lease_s)
+            if run is None:
+                return Outcome.NOTHING
+            say("claimed", run=run.id, attempt=run.attempt, experiment=run.experiment)
+            Supervisor(store, doorbell, self._settings, self._worker, run).carry_out()
+            with suppress(LabqError):
+                store.seen(replace(self._worker, run=None))
+        except Superseded:
+            return Outcome.RAN
+        except StoreUnavailable:
+            return Outcome.STORE_AWAY
+        return Outcome.RAN
+
+    def _give_back(self, released: tuple[str, ...]) -> None:
+        sweep(self._settings.runs_dir)
+        for run in released:
+            warn("given-back", run=run, worker=self._worker.name)
+
+    # ── leaving ──
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        """First signal: the run checkpoints and goes back into the queue. Second: at once, from its last checkpoint."""
+        self._stopping = True
+        if self._horse is not None:
+            self._horse.terminate()
+        elif self._idle:
+            raise _Leave
+
+    def _say_goodbye(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        if self._bell is not None:
+            self._bell.leave()
+        with suppress(LabqError):
+            store = connect(replace(self._settings, mongo_timeout_s=min(1.0, self._settings.mongo_timeout_s)))
+            store.gone(self._worker.name)
+            store.close()
+        sweep(self._settings.runs_dir)
+        say("worker-left", name=self._worker.name)

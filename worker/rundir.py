@@ -1,0 +1,89 @@
+"""The folder of one attempt on this machine. What matters in it reaches MongoDB; then it goes."""
+
+import fcntl
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from store.runs import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDir:
+    """Files of the reporter protocol."""
+
+    path: Path
+    lock: int
+
+    @property
+    def params(self) -> Path:
+        """LABQ_PARAMS"""
+        return self.path / "params.json"
+
+    @property
+    def events(self) -> Path:
+        """LABQ_EVENTS"""
+        return self.path / "events.jsonl"
+
+    @property
+    def output(self) -> Path:
+        """stdout and stderr, in the order they were written."""
+        return self.path / "output.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        """LABQ_CHECKPOINTS"""
+        return self.path / "checkpoints"
+
+    @property
+    def resume(self) -> Path:
+        """LABQ_RESUME"""
+        return self.path / "resume"
+
+    def remove(self) -> None:
+        """Forget the attempt on this machine."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.lock)
+
+
+def make_run_dir(runs_dir: Path, run: Run) -> RunDir:
+    """A fresh folder, locked by this process as long as it lives. Raises OSError."""
+    runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = runs_dir / f"{run.id}-{run.attempt}"
+    if path.exists():
+        shutil.rmtree(path)
+    (path / "checkpoints").mkdir(mode=0o700, parents=True)
+    descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    made = RunDir(path=path, lock=descriptor)
+    made.params.write_text(json.dumps(run.params), encoding="utf-8")
+    made.events.touch(mode=0o600)
+    return made
+
+
+def sweep(runs_dir: Path) -> list[str]:
+    """Remove folders whose supervisor is gone: nobody holds their lock any more."""
+    removed = []
+    for path in runs_dir.iterdir() if runs_dir.is_dir() else []:
+        if _is_abandoned(path):
+            shutil.rmtree(path, ignore_errors=True)
+            removed.append(path.name)
+    return removed
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        descriptor = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False  # just being made
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+

@@ -1,0 +1,238 @@
+"""From the run directory to MongoDB: events, output, checkpoints.
+
+The files are the spool: while MongoDB is away they grow, and the same shipment is offered again until it is accepted
+or the attempt is superseded. Offsets stored in the same transaction make a repeated shipment harmless.
+"""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from store.errors import LabqError, StoreUnavailable, Superseded
+from store.logbook import say, warn
+from store.metrics import Shipment, summarize
+from store.runs import Checkpoint, MetricSummary, Run
+from store.store import Store
+from worker.events import Announced, Batch, EventReader
+from worker.rundir import RunDir
+
+MOST_BYTES = 1 << 20
+"""Events or output per shipment: a transaction of a few thousand points takes some ten milliseconds."""
+
+
+@dataclass(slots=True)
+class _Cargo:
+    """A shipment that MongoDB has not accepted yet, and what follows once it has."""
+
+    shipment: Shipment
+    summary: dict[str, MetricSummary]
+    batch: Batch
+
+
+@dataclass(slots=True)
+class _Position:
+    """What has been accepted so far."""
+
+    events_bytes: int = 0
+    output_bytes: int = 0
+    summary: dict[str, MetricSummary] = field(default_factory=dict)
+
+
+class Shipper:
+    """Ships every `pause_s` seconds in a thread of its own; `finish` ships the rest."""
+
+    def __init__(
+        self, store: Store, run: Run, folder: RunDir, *, pause_s: float, keep: int, superseded: Callable[[], None]
+    ) -> None:
+        self._store, self._run, self._folder = store, run, folder
+        self._pause_s, self._keep, self._superseded = pause_s, keep, superseded
+        self._reader = EventReader()
+        self._position = _Position(summary=dict(run.summary))
+        self._cargo: _Cargo | None = None
+        self._announced: Announced | None = None
+        self._published: set[tuple[str, int]] = set()
+        self._artifacts: list[str] = []
+        self.said = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ship."""
+        self._thread.start()
+
+    def finish(self, patience_s: float, hurry: Callable[[], bool]) -> bool:
+        """Ship what is left, for `patience_s` at most; False when something is left. Raises Superseded."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                self._ship_all(final=True)
+                return True
+            except StoreUnavailable as error:
+                if time.monotonic() > deadline or hurry():
+                    warn("unshipped", run=self._run.id, attempt=self._run.attempt, error=error)
+                    return False
+                time.sleep(min(1.0, self._pause_s))
+
+    def _work(self) -> None:
+        away = False
+        while not self._stop.wait(self._pause_s):
+            try:
+                self._ship_all(final=False)
+                if away:
+                    say("store-is-back", run=self._run.id, attempt=self._run.attempt)
+                away = False
+            except Superseded:
+                self._superseded()
+                return
+            except LabqError as error:
+                if not away:
+                    warn("spooling", run=self._run.id, attempt=self._run.attempt, error=error)
+                away = True
+            except OSError as error:
+                warn("cannot-read-run-dir", run=self._run.id, attempt=self._run.attempt, error=error)
+
+    def _ship_all(self, *, final: bool) -> None:
+        """First the points, then the newest checkpoint: its pointer never runs ahead of what belongs to it."""
+        while True:
+            unannounced = self._unannounced()
+            if self._cargo is None:
+                self._cargo = self._load(final=final)
+            if self._cargo is None:
+                break
+            self._store.ship(self._run.id, self._run.attempt, self._cargo.shipment, self._cargo.summary)
+            self._accepted(self._cargo)
+            self._cargo = None
+        if self._announced is None and unannounced is not None:
+            self._announced = Announced(name=unannounced.name, step=_step_in(unannounced), line=self._reader.lines)
+        self._publish()
+        self._keep_artifacts()
+
+    def _load(self, *, final: bool) -> _Cargo | None:
+        events = _whole_lines(_read(self._folder.events, self._position.events_bytes), final=final)
+        output = _read(self._folder.output, self._position.output_bytes)
+        if not events and not output:
+            return None
+        batch = self._reader.read(events, time.time())
+        for broken in batch.broken:
+            warn("event-not-understood", run=self._run.id, attempt=self._run.attempt, problem=broken)
+        shipment = Shipment(
+            events_from=self._position.events_bytes,
+            events_to=self._position.events_bytes + len(events),
+            lines_to=self._reader.lines,
+            points=batch.points,
+            output_from=self._position.output_bytes,
+            output=output,
+            progress=batch.progress,
+            remark=batch.stop or (batch.broken[-1] if batch.broken else None),
+        )
+        return _Cargo(shipment, summarize(self._position.summary, batch.points), batch)
+
+    def _accepted(self, cargo: _Cargo) -> None:
+        self._position = _Position(cargo.shipment.events_to, cargo.shipment.output_to, cargo.summary)
+        self.said = cargo.batch.stop or self.said
+        self._artifacts += cargo.batch.artifacts
+        if cargo.batch.checkpoints:
+            self._announced = cargo.batch.checkpoints[-1]
+
+    def _publish(self) -> None:
+        """Upload the newest announced checkpoint; older ones, overtaken meanwhile, are not worth the traffic."""
+        announced = self._announced
+        if announced is None:
+            return
+        path = self._folder.checkpoints / announced.name
+        if not path.exists():
+            warn("checkpoint-not-there", run=self._run.id, attempt=self._run.attempt, name=announced.name)
+            self._announced = None
+            return
+        mark = _mark(path)
+        if mark in self._published:
+            self._announced = None
+            return
+        stored = self._store.publish_checkpoint(self._described(announced, path), path, self._keep)
+        self._announced = None
+        self._published.add(mark)
+        say("checkpoint", run=self._run.id, attempt=self._run.attempt, step=stored.step, size_bytes=stored.size_bytes)
+        self._forget_older_than(path)
+
+    def _described(self, announced: Announced, path: Path) -> Checkpoint:
+        return Checkpoint(
+            id="",
+            run=self._run.id,
+            attempt=self._run.attempt,
+            step=announced.step,
+            line=announced.line,
+            name=announced.name,
+            is_dir=path.is_dir(),
+            size_bytes=0,
+            sha256="",
+            created_at=datetime.now(UTC),
+        )
+
+    def _forget_older_than(self, newest: Path) -> None:
+        """Local copies that MongoDB has a newer one of. The newest stays: a script may want to look at it."""
+        made_at = newest.stat().st_mtime_ns
+        for path in self._visible_checkpoints():
+            if path != newest and path.stat().st_mtime_ns <= made_at:
+                _remove(path)
+
+    def _unannounced(self) -> Path | None:
+        """The newest file that was published by rename and that no event line has announced, yet or ever.
+
+        Looked up before the events are read, so that every line written before the rename is shipped before it.
+        """
+        fresh = [path for path in self._visible_checkpoints() if _mark(path) not in self._published]
+        return max(fresh, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+    def _visible_checkpoints(self) -> list[Path]:
+        return [path for path in self._folder.checkpoints.iterdir() if not path.name.startswith(".")]
+
+    def _keep_artifacts(self) -> None:
+        while self._artifacts:
+            path = Path(self._artifacts[0])
+            try:
+                self._store.add_artifact(self._run.id, self._run.attempt, path)
+            except OSError as error:
+                warn("artifact-not-kept", run=self._run.id, attempt=self._run.attempt, path=path, error=error)
+            del self._artifacts[0]
+
+
+def _read(path: Path, offset: int) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            return file.read(MOST_BYTES)
+    except FileNotFoundError:
+        return b""
+
+
+def _whole_lines(data: bytes, *, final: bool) -> bytes:
+    """Up to the last newline: a line still being written waits, unless nobody writes any more."""
+    if final and len(data) < MOST_BYTES:
+        return data
+    end = data.rfind(b"\n") + 1
+    return data[:end] if end or len(data) < MOST_BYTES else data
+
+
+def _mark(path: Path) -> tuple[str, int]:
+    """A published file: a name may be used again for a newer content."""
+    return path.name, path.stat().st_mtime_ns
+
+
+def _step_in(path: Path) -> int:
+    """The last number in a name such as `model-1200.pt`; 0 when there is none."""
+    digits = "".join(c if c.isdigit() else " " for c in path.stem).split()
+    return int(digits[-1]) if digits else 0
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,273 @@
+"""One attempt from claim to settle. The supervisor is a thin process of its own: no user code, no CUDA, no numba.
+
+    claim → run directory → checkpoint → begin → launch ─┬─ keeper: renews the lease, hears wishes, repairs
+                                                         ├─ shipper: events, output, checkpoints → MongoDB
+                                                         └─ watch: child's end, signals, limits
+    child ends → ship the rest → settle → ring if queued again → remove the run directory
+
+SIGKILL of this process ends the child (PR_SET_PDEATHSIG); the worker above gives the run back at once, or, when it died
+too, the repair loop of any other worker does when the lease is over.
+"""
+
+import errno
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from queueing.doorbell import Doorbell
+from queueing.retry import verdict
+from store.errors import CheckpointDamaged, DoorbellUnavailable, StoreUnavailable, Superseded
+from store.logbook import say, warn
+from store.runs import Checkpoint, Ending, Run
+from store.settings import Settings
+from store.states import Reason, State
+from store.store import Store
+from store.workers import Worker
+from worker.child import Child, Launch, peak_memory_bytes, plan, sweep_descendants
+from worker.classify import classify
+from worker.facts import host_facts, python_facts
+from worker.keeper import Call, Keeper
+from worker.linux import wait_readable
+from worker.rundir import RunDir, make_run_dir
+from worker.shipper import Shipper
+
+T = TypeVar("T")
+TAIL_BYTES = 64 * 1024
+_RETRY_S = 0.5
+
+
+class Supervisor:
+    """Carries one claimed run through its attempt."""
+
+    def __init__(self, store: Store, doorbell: Doorbell, settings: Settings, worker: Worker, run: Run) -> None:
+        self._store, self._doorbell, self._settings, self._worker, self._run = store, doorbell, settings, worker, run
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._stop_for: Reason | None = None
+        self._hurry = False
+        self._superseded = False
+
+    def carry_out(self) -> None:
+        """Run the attempt to its end, whatever that is."""
+        self._listen_to_signals()
+        keeper = Keeper(self._store, self._doorbell, self._settings, self._worker, self._run, self._on_call)
+        keeper.start()
+        folder: RunDir | None = None
+        try:
+            folder = make_run_dir(self._settings.runs_dir, self._run)
+            ending = self._attempt(folder)
+            if ending is not None and not self._superseded:
+                self._settle(ending)
+        except Superseded:
+            self._superseded = True
+        except StoreUnavailable as error:
+            warn("given-up", run=self._run.id, attempt=self._run.attempt, error=error)
+        except OSError as error:
+            self._settle(Ending(reason=_reason_of(error), message=f"the run directory cannot be made: {error}"))
+        finally:
+            keeper.stop()
+            sweep_descendants()
+            if self._superseded:
+                say("superseded", run=self._run.id, attempt=self._run.attempt)
+            if folder is not None:
+                folder.remove()
+
+    # ── the attempt ──
+    def _attempt(self, folder: RunDir) -> Ending | None:
+        resume = self._begin(folder)
+        if self._stop_for is not None:
+            return Ending(reason=self._stop_for)
+        try:
+            launch = plan(self._run, folder, os.environ, resume)
+            child = Child(launch, folder.output)
+        except (OSError, ValueError) as error:
+            return Ending(reason=Reason.REFUSED, message=f"cannot be started: {_launch_problem(error, self._run)}")
+        say("started", run=self._run.id, attempt=self._run.attempt, pid=child.pid)
+        shipper = Shipper(
+            self._store,
+            self._run,
+            folder,
+            pause_s=self._settings.ship_s,
+            keep=self._settings.keep_checkpoints,
+            superseded=lambda: self._on_call(Call.SUPERSEDED),
+        )
+        shipper.start()
+        self._note_packages(launch)
+        exit_code = self._watch(child)
+        sweep_descendants()
+        if self._superseded:
+            return None
+        if not shipper.finish(self._settings.outage_grace_s, lambda: self._hurry):
+            return Ending(reason=Reason.DRAINED, message="not all of it could be stored: MongoDB was away")
+        ending = classify(
+            stopped_for=self._stop_for,
+            exit_code=exit_code,
+            said=shipper.said,
+            tail=_tail(folder.output),
+            peak_memory_bytes=peak_memory_bytes(),
+        )
+        say("ended", run=self._run.id, attempt=self._run.attempt, reason=ending.reason, exit_code=exit_code)
+        return ending
+
+    def _begin(self, folder: RunDir) -> Path | None:
+        """Choose the newest checkpoint that verifies, fetch it, and drop what was reported after it."""
+        checkpoint = self._until_answered(lambda: self._fetch_newest(folder))
+        facts = host_facts(os.environ)
+        self._run = self._until_answered(
+            lambda: self._store.begin(self._run.id, self._run.attempt, checkpoint, facts)
+        )
+        if checkpoint is None:
+            return None
+        say("resuming", run=self._run.id, attempt=self._run.attempt, step=checkpoint.step)
+        return folder.resume
+
+    def _fetch_newest(self, folder: RunDir) -> Checkpoint | None:
+        for checkpoint in self._store.checkpoints(self._run.id) if self._run.checkpoint else []:
+            shutil.rmtree(folder.resume, ignore_errors=True)
+            try:
+                self._store.fetch_checkpoint(checkpoint, folder.resume)
+            except CheckpointDamaged as error:
+                warn("checkpoint-damaged", run=self._run.id, attempt=self._run.attempt, error=error)
+                continue
+            return checkpoint
+        return None
+
+    def _note_packages(self, launch: Launch) -> None:
+        """In the background: asking an interpreter for its packages must not delay the training."""
+
+        def work() -> None:
+            try:
+                facts = python_facts(launch, self._settings.home / "cache")
+                if facts is not None:
+                    blob = self._store.add_blob("\n".join(facts["packages"]))
+                    noted = {"python": facts["python"], "packages": blob}
+                    self._store.note_facts(self._run.id, self._run.attempt, noted)
+            except (Superseded, StoreUnavailable):
+                pass
+
+        threading.Thread(target=work, name="packages", daemon=True).start()
+
+    # ── watching ──
+    def _watch(self, child: Child) -> int:
+        """Until the child has ended: of itself, or because it had to. Its end is noticed at once."""
+        started_at = time.monotonic()
+        kill_at: float | None = None
+        while (exit_code := child.poll()) is None:
+            now = time.monotonic()
+            self._check_time_limit(now - started_at)
+            if self._superseded or self._hurry or (kill_at is not None and now >= kill_at):
+                child.kill()
+                continue
+            if self._stop_for is not None and kill_at is None:
+                say("stopping", run=self._run.id, attempt=self._run.attempt, reason=self._stop_for)
+                child.terminate()
+                kill_at = now + self._run.task.grace_s
+            wait_readable(child.pid, self._wake_out.fileno(), self._patience_s(now, started_at, kill_at))
+            self._drain_wakes()
+        return exit_code
+
+    def _check_time_limit(self, ran_s: float) -> None:
+        limit_s = self._run.resources.time_s
+        if limit_s is not None and ran_s >= limit_s and self._stop_for is None:
+            self._stop_for = Reason.TIME_LIMIT
+
+    def _patience_s(self, now: float, started_at: float, kill_at: float | None) -> float | None:
+        limit_s = self._run.resources.time_s
+        deadlines = [kill_at] if kill_at is not None else []
+        if limit_s is not None and self._stop_for is None:
+            deadlines.append(started_at + limit_s)
+        return max(0.0, min(deadlines) - now) if deadlines else None
+
+    def _listen_to_signals(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        """First: checkpoint and requeue. Second: now."""
+        if self._stop_for is not None:
+            self._hurry = True
+        self._stop_for = self._stop_for or Reason.DRAINED
+
+    def _on_call(self, call: Call) -> None:
+        """From the threads."""
+        if call is Call.SUPERSEDED:
+            self._superseded = True
+        elif self._stop_for is None:
+            self._stop_for = Reason.STOPPED if call is Call.CANCEL else Reason.DRAINED
+        try:
+            self._wake_in.send(b"!")
+        except BlockingIOError:
+            pass  # enough wakes are waiting already
+
+    def _drain_wakes(self) -> None:
+        try:
+            while self._wake_out.recv(64):
+                pass
+        except BlockingIOError:
+            pass
+
+    # ── settling ──
+    def _settle(self, ending: Ending) -> None:
+        """Until MongoDB has it, or the outage grace is over: then the lease ends, and the run goes on elsewhere."""
+        deadline = time.monotonic() + self._settings.outage_grace_s
+        while True:
+            try:
+                run = self._store.run(self._run.id)
+                after = self._store.settle(run.id, self._run.attempt, verdict(run, ending))
+                break
+            except StoreUnavailable as error:
+                if time.monotonic() > deadline or self._hurry:
+                    warn("unsettled", run=self._run.id, attempt=self._run.attempt, error=error)
+                    return
+                time.sleep(_RETRY_S)
+        say("settled", run=after.id, attempt=after.attempt, state=after.state, reason=after.reason)
+        if after.state is State.QUEUED:
+            self._ring(after)
+
+    def _ring(self, run: Run) -> None:
+        try:
+            self._doorbell.ring([(run.id, run.attempt, run.queue)])
+        except DoorbellUnavailable as error:
+            warn("not-rung", run=run.id, error=error)
+
+    def _until_answered(self, ask: Callable[[], T]) -> T:
+        """Ask again while MongoDB is away; the outage grace ends this as it ends everything."""
+        deadline = time.monotonic() + self._settings.outage_grace_s
+        while True:
+            try:
+                return ask()
+            except StoreUnavailable:
+                if time.monotonic() > deadline or self._stop_for is not None or self._superseded:
+                    raise
+                time.sleep(_RETRY_S)
+
+
+def _tail(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _reason_of(error: OSError) -> Reason:
+    return Reason.DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else Reason.REFUSED
+
+
+def _launch_problem(error: Exception, run: Run) -> str:
+    if isinstance(error, FileNotFoundError):
+        if not Path(run.task.workdir).is_dir():
+            return f"there is no folder {run.task.workdir} on {socket.gethostname()}"
+        program = run.task.command[0] if run.task.command else "python"
+        return f"there is no programme {program!r} on {socket.gethostname()}"
+    return str(error)
