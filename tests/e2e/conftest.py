@@ -1,0 +1,33 @@
+"""One lab per test module; every test brings its own workers."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from lab import Lab
+
+from store.errors import ServerFailed
+
+
+@pytest.fixture(scope="module")
+def shared_lab() -> Iterator[Lab]:
+    try:
+        made = Lab()
+    except ServerFailed as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def lab(shared_lab: Lab) -> Iterator[Lab]:
+    """The module's lab, its servers running; the workers of a test end with it."""
+    shared_lab.up()
+    yield shared_lab
+    for process in shared_lab.processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+    shared_lab.processes.clear()

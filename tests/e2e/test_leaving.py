@@ -1,0 +1,185 @@
+"""Ctrl-C, SIGTERM, stop, requeue: asked to leave, a run loses nothing and a worker leaves nothing behind."""
+
+import os
+import signal
+import time
+from subprocess import Popen
+from typing import Any
+
+import psutil
+import pytest
+from lab import Lab, child_of, is_alive, supervisor_of, until
+
+from store.runs import Run
+from store.states import Reason, State
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shared_lab: Lab) -> dict[str, Any]:
+    run = shared_lab.enqueue_steps("undisturbed")
+    shared_lab.worker("--burst").wait()
+    shared_lab.wait_until_ended(run)
+    return shared_lab.outcome(run)
+
+
+def family(worker: Popen[bytes]) -> list[psutil.Process]:
+    return [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
+
+
+def check_all_gone(processes: list[psutil.Process]) -> None:
+    until(lambda: not [p for p in processes if is_alive(p)], 5.0, what="an empty family")
+
+
+def finish_elsewhere(lab: Lab, run: Run, undisturbed: dict[str, Any]) -> None:
+    lab.worker("--burst")
+    lab.wait_until_ended(run)
+    assert lab.outcome(run) == undisturbed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_checkpoints_requeues_and_exits_0(lab: Lab, undisturbed: dict[str, Any], number: int) -> None:
+    run = lab.enqueue_steps(f"signal-{number}")
+    worker = lab.worker()
+    before = lab.wait_for_checkpoint(run)
+    processes = family(worker)
+    worker.send_signal(number)
+    assert worker.wait(timeout=20) == 0
+    after = lab.run(run)
+    assert (after.state, after.reason, after.setbacks) == (State.QUEUED, Reason.DRAINED, 0)
+    assert after.checkpoint is not None
+    assert before.checkpoint is not None
+    assert after.checkpoint.step > before.checkpoint.step
+    assert after.checkpoint.step % 10 != 9, "the checkpoint made on request, not the one that was due"
+    check_all_gone(processes)
+    finish_elsewhere(lab, run, undisturbed)
+
+
+def test_two_signals_stop_at_once_and_lose_nothing(lab: Lab, undisturbed: dict[str, Any]) -> None:
+    run = lab.enqueue_steps("signal-twice")
+    worker = lab.worker()
+    lab.wait_for_checkpoint(run)
+    processes = family(worker)
+    child = child_of(worker)
+    os.kill(child.pid, signal.SIGSTOP)  # a script that does not listen
+    worker.send_signal(signal.SIGINT)
+    time.sleep(0.3)  # the first signal alone must not end it
+    assert is_alive(child)
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(timeout=10) == 0
+    assert lab.run(run).state is State.QUEUED
+    check_all_gone(processes)
+    finish_elsewhere(lab, run, undisturbed)
+
+
+def test_an_idle_worker_leaves_at_once(lab: Lab) -> None:
+    worker = lab.worker(LABQ_LOOK_S="30")
+    until(lambda: any(w.pid == worker.pid for w in lab.store.workers(60)), what="the worker's sign of life")
+    time.sleep(0.2)  # now it waits for a ticket
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=5) == 0
+    assert not any(w.pid == worker.pid for w in lab.store.workers(60))
+
+
+def test_several_workers_leave_together(lab: Lab, undisturbed: dict[str, Any]) -> None:
+    runs = [lab.enqueue_steps(f"crew-{i}") for i in range(2)]
+    crew = lab.worker("-n", "2")
+    for run in runs:
+        lab.wait_for_checkpoint(run)
+    processes = family(crew)
+    crew.send_signal(signal.SIGINT)
+    assert crew.wait(timeout=20) == 0
+    check_all_gone(processes)
+    assert [lab.run(run).state for run in runs] == [State.QUEUED, State.QUEUED]
+    for run in runs:
+        finish_elsewhere(lab, run, undisturbed)
+
+
+def test_a_killed_crew_takes_everything_with_it(lab: Lab) -> None:
+    run = lab.enqueue_steps("crew-killed", pause_s=0.1)
+    crew = lab.worker("-n", "2")
+    lab.wait_for_checkpoint(run)
+    processes = family(crew)
+    crew.kill()
+    check_all_gone(processes)
+    lab.store.wish(run.id, "cancel")  # type: ignore[arg-type]
+
+
+def test_a_dead_member_of_a_crew_is_replaced(lab: Lab, undisturbed: dict[str, Any]) -> None:
+    run = lab.enqueue_steps("crew-member")
+    crew = lab.worker("-n", "2")
+    lab.wait_for_checkpoint(run)
+    holder = lab.run(run).history[0].worker
+    pid = next(w.pid for w in lab.store.workers(60) if w.name == holder)
+    os.kill(pid, signal.SIGKILL)
+    lab.wait_until_ended(run)
+    assert lab.outcome(run) == undisturbed
+    until(lambda: len(psutil.Process(crew.pid).children()) == 2, what="two members again")
+
+
+def test_stop_ends_a_running_run(lab: Lab) -> None:
+    run = lab.enqueue_steps("stop-me", pause_s=0.1)
+    worker = lab.worker()
+    lab.wait_for_checkpoint(run)
+    child = child_of(worker)
+    lab.labq("stop", run.id[:8])
+    ended = lab.wait_until_ended(run)
+    assert (ended.state, ended.reason) == (State.CANCELLED, Reason.STOPPED)
+    assert not is_alive(child)
+
+
+def test_requeue_moves_a_running_run(lab: Lab, undisturbed: dict[str, Any]) -> None:
+    run = lab.enqueue_steps("move-me")
+    lab.worker()
+    lab.wait_for_checkpoint(run)
+    lab.labq("requeue", run.id)
+    lab.wait_until_ended(run)
+    assert lab.run(run).attempt == 2
+    assert lab.outcome(run) == undisturbed
+
+
+def test_a_script_that_ignores_sigterm_is_killed_after_its_grace(lab: Lab) -> None:
+    command = "import signal, time; signal.signal(15, signal.SIG_IGN); print('here', flush=True); time.sleep(600)"
+    text = f"""
+name = "deaf"
+command = ["{lab.env.get("PYTHON", "python3")}", "-c", "{command}"]
+grace = "1s"
+"""
+    lab.labq("enqueue", str(lab.write("deaf.toml", text)))
+    (run,) = lab.store.runs(_of("deaf"))
+    worker = lab.worker()
+    until(lambda: b"here" in lab.store.log_tail(run.id, 1, 100), what="its first word")
+    lab.labq("stop", run.id)
+    started = time.monotonic()
+    assert lab.wait_until_ended(run).state is State.CANCELLED
+    assert time.monotonic() - started < 10
+    worker.terminate()
+    assert worker.wait(timeout=10) == 0
+
+
+def test_a_grandchild_in_a_session_of_its_own_does_not_survive(lab: Lab) -> None:
+    script = lab.write(
+        "forker.py",
+        "import os, time\n"
+        "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(600)\n    os._exit(0)\n"
+        "time.sleep(600)\n",
+    )
+    text = f'name = "forker"\ncommand = ["python3", "{script}"]\ngrace = "1s"\n'
+    lab.labq("enqueue", str(lab.write("forker.toml", text)))
+    (run,) = lab.store.runs(_of("forker"))
+    worker = lab.worker()
+
+    def forked() -> list[psutil.Process]:
+        found = supervisor_of(worker).children(recursive=True)
+        mine = [p for p in found if "forker.py" in " ".join(p.cmdline())]
+        return mine if len(mine) == 2 else []
+
+    processes = until(forked, what="the grandchild")
+    lab.labq("stop", run.id)
+    lab.wait_until_ended(run)
+    check_all_gone(processes)
+
+
+def _of(experiment: str) -> Any:
+    from store.store import RunQuery
+
+    return RunQuery(experiment=experiment)

@@ -1,0 +1,141 @@
+"""The mathematics again, slow and obvious, in float64 NumPy: what the kernels are measured against."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Weights = dict[str, np.ndarray]
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    e = np.exp(z - z.max())
+    return e / e.sum()
+
+
+def philox(counter: tuple[int, ...], key: tuple[int, ...]) -> tuple[int, ...]:
+    """Philox4x32-10, as in the paper."""
+    mask = 0xFFFFFFFF
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & mask, (p0 >> 32) ^ c[3] ^ k[1], p0 & mask]
+        k = [(k[0] + 0x9E3779B9) & mask, (k[1] + 0xBB67AE85) & mask]
+    return tuple(c)
+
+
+def noise(n_hidden: int, sigma: float, seed: int, epoch: int, sequence: int, step: int) -> np.ndarray:
+    numbers: list[float] = []
+    for block in range(math.ceil(n_hidden / 4)):
+        words = philox((block, step, sequence, epoch), (seed & 0xFFFFFFFF, seed >> 32))
+        for a, b in (words[:2], words[2:]):
+            radius = math.sqrt(-2 * math.log((a + 0.5) / 2**32))
+            angle = 2 * math.pi * b / 2**32
+            numbers += [radius * math.cos(angle), radius * math.sin(angle)]
+    return sigma * np.array(numbers[:n_hidden])
+
+
+def language_model_states(words: np.ndarray, w: Weights) -> list[np.ndarray]:
+    states = [np.zeros(w["W"].shape[0])]
+    for word in words[:-1]:
+        states.append(np.tanh(w["U"][word] + states[-1] @ w["W"]))
+    return states
+
+
+def language_model_loss(words: np.ndarray, w: Weights) -> float:
+    states = language_model_states(words, w)
+    answers = [softmax(s @ w["V"]) for s in states[1:]]
+    return -sum(math.log(p[word]) for p, word in zip(answers, words[1:], strict=True))
+
+
+def language_model_gradient(words: np.ndarray, w: Weights, bptt: int) -> Weights:
+    """The double loop of Britz's tutorial, in row vectors."""
+    s = language_model_states(words, w)
+    g = {name: np.zeros_like(value) for name, value in w.items()}
+    for t in range(len(words) - 1):
+        error = softmax(s[t + 1] @ w["V"])
+        error[words[t + 1]] -= 1
+        g["V"] += np.outer(s[t + 1], error)
+        delta = (w["V"] @ error) * (1 - s[t + 1] ** 2)
+        for step in range(t, max(-1, t - bptt - 1), -1):
+            g["W"] += np.outer(s[step], delta)
+            g["U"][words[step]] += delta
+            delta = (w["W"] @ delta) * (1 - s[step] ** 2)
+    return g
+
+
+ACTIVATIONS: dict[str, tuple[Any, Any]] = {
+    "tanh": (np.tanh, lambda x: 1 - np.tanh(x) ** 2),
+    "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2),
+    "relu": (lambda x: np.maximum(x, 0), lambda x: (x > 0) * 1.0),
+    "capped-relu": (lambda x: np.clip(x, 0, 6), lambda x: ((x > 0) & (x < 6)) * 1.0),
+}
+
+
+@dataclass
+class ClassifierCase:
+    """What a classifier's loss depends on beside its weights. heads: (kind, size) one after another."""
+
+    activation: str
+    loss: str
+    heads: list[tuple[str, int]]
+    l1: float = 0.0
+    l2: float = 0.0
+
+
+def classifier_output(x: np.ndarray, w: Weights, case: ClassifierCase, eta: np.ndarray) -> np.ndarray:
+    f, _ = ACTIVATIONS[case.activation]
+    h = np.zeros(w["W"].shape[0])
+    for t in range(len(x)):
+        h = f(x[t] @ w["W_in"] + h @ w["W"] + w["b"][0]) + eta[t]
+    return h @ w["W_out"] + w["b_out"][0]
+
+
+def answers(z: np.ndarray, heads: list[tuple[str, int]]) -> np.ndarray:
+    parts, first = [], 0
+    for kind, size in heads:
+        part = z[first : first + size]
+        parts.append({"softmax": softmax, "sigmoid": lambda a: 1 / (1 + np.exp(-a)), "linear": lambda a: a}[kind](part))
+        first += size
+    return np.concatenate(parts)
+
+
+def classifier_loss(x: np.ndarray, y: np.ndarray, w: Weights, case: ClassifierCase, eta: np.ndarray) -> float:
+    """Of one sequence, without penalties."""
+    p = answers(classifier_output(x, w, case, eta), case.heads)
+    if case.loss == "mse":
+        return float(np.mean((p - y) ** 2))
+    loss, first = 0.0, 0
+    for kind, size in case.heads:
+        q, t = p[first : first + size], y[first : first + size]
+        if kind == "softmax":
+            loss -= float(t @ np.log(q))
+        elif kind == "sigmoid":
+            loss -= float(t @ np.log(q) + (1 - t) @ np.log(1 - q))
+        else:
+            loss += float(np.sum((q - t) ** 2) / 2)
+        first += size
+    return loss
+
+
+def penalty(w: Weights, case: ClassifierCase) -> float:
+    penalised = [w[name] for name in ("W_in", "W", "W_out")]
+    return sum(case.l1 * float(np.abs(v).sum()) + case.l2 * float((v**2).sum()) for v in penalised)
+
+
+def finite_differences(loss: Any, w: Weights, step: float = 1e-6) -> Weights:
+    """Central differences of loss(w) for every weight."""
+    gradient = {}
+    for name, value in w.items():
+        g = gradient[name] = np.zeros_like(value)
+        for index in np.ndindex(value.shape):
+            kept = value[index]
+            value[index] = kept + step
+            above = loss(w)
+            value[index] = kept - step
+            g[index] = (above - loss(w)) / (2 * step)
+            value[index] = kept
+    return gradient

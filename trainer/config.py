@@ -1,0 +1,159 @@
+"""Every parameter of the trainer: its meaning, its default and what it may be. Pure, and free of NumPy."""
+
+# ruff: noqa: RUF009  (every default here is a dataclasses.field with its rule and meaning)
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from trainer.rules import Rule, choice, flag, optional, real, rising, text, whole
+
+
+class ModelKind(Enum):
+    LANGUAGE_MODEL = "language-model"
+    CLASSIFIER = "classifier"
+
+
+class Precision(Enum):
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+
+
+class Activation(Enum):
+    TANH = "tanh"
+    SIGMOID = "sigmoid"
+    RELU = "relu"
+    CAPPED_RELU = "capped-relu"
+
+
+class LossKind(Enum):
+    MSE = "mse"
+    CROSS_ENTROPY = "cross-entropy"
+
+
+class HeadKind(Enum):
+    SOFTMAX = "softmax"
+    SIGMOID = "sigmoid"
+    LINEAR = "linear"
+
+
+class StoppingRule(Enum):
+    NONE = "none"
+    MOVING_AVERAGE = "moving-average"
+    MINIMUM = "minimum"
+
+
+class Corpus(Enum):
+    PYDOC = "pydoc"
+
+
+def _parameter(default: Any, rule: Rule, doc: str, **more: Any) -> Any:
+    return field(default=default, metadata={"rule": rule, "doc": doc, **more})
+
+
+def _required(rule: Rule, doc: str) -> Any:
+    return field(metadata={"rule": rule, "doc": doc})
+
+
+# A parameter with this mark changes when something is written, never what is computed.
+PACING = {"pacing": True}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextData:
+    """Where the sentences of a language model come from: table [data]."""
+
+    source: Corpus | None = _parameter(None, optional(choice(Corpus)), "a built-in text: Python's own documentation")
+    train: str | None = _parameter(None, optional(text()), "a text file, one sentence a line", file=True)
+    valid: str | None = _parameter(None, optional(text()), "a text file to validate on", file=True)
+    valid_fraction: float = _parameter(0.1, real(least=0, below=1), "held back for validation when valid is not given")
+    max_sentences: int | None = _parameter(None, optional(whole(1)), "take only the first so many sentences")
+    max_words: int = _parameter(100, whole(1), "a longer sentence is cut into pieces of this many words")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceData:
+    """Where the sequences of a classifier come from: table [data]."""
+
+    train: str | None = _parameter(None, text(), "a .npz file (values, offsets, labels) or a .tsv file", file=True)
+    valid: str | None = _parameter(None, optional(text()), "a file of the same kind to validate on", file=True)
+    valid_fraction: float = _parameter(0.1, real(least=0, below=1), "held back for validation when valid is not given")
+    max_sequences: int | None = _parameter(None, optional(whole(1)), "take only the first so many sequences")
+    text_column: str = _parameter("text", text(), ".tsv: the column of words")
+    number_column: str = _parameter("mean_sentiment", text(), ".tsv: the column of numbers that become classes")
+    thresholds: tuple[float, ...] = _parameter((0.0,), rising(), ".tsv: k thresholds cut the numbers into k+1 classes")
+    vectors: str | None = _parameter(None, optional(text()), ".tsv: word vectors, a line is `word x1 x2 …`", file=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """One group of outputs that are read together: table [[head]]."""
+
+    name: str = _required(text(), "what its metrics are called")
+    kind: HeadKind = _required(choice(HeadKind), "softmax: one of size classes; sigmoid: size yes/no answers; linear")
+    size: int = _required(whole(1), "how many outputs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What both models understand."""
+
+    model: ModelKind = _required(choice(ModelKind), "what is trained")
+    n_hidden: int = _parameter(50, whole(1), "recurrent units")
+    dtype: Precision = _parameter(Precision.FLOAT32, choice(Precision), "precision of weights and arithmetic")
+    seed: int = _parameter(0, whole(0, 2**63 - 1), "of the initial weights, the order of the data and the noise")
+    epochs: int = _parameter(10, whole(1), "passes over the training data")
+    batch_size: int = _parameter(1, whole(1), "sequences per update; the gradient is their mean")
+    learning_rate: float = _parameter(0.01, real(above=0), "of the first epoch")
+    learning_rate_decay: float = _parameter(1.0, real(above=0, most=1), "factor of the learning rate each epoch")
+    halve_on_rise: bool = _parameter(False, flag(), "halve the learning rate when the training loss rose over an epoch")
+    initial_momentum: float = _parameter(0.0, real(least=0, below=1), "classical momentum of the first epochs")
+    final_momentum: float = _parameter(0.0, real(least=0, below=1), "momentum from epoch momentum_switchover on")
+    momentum_switchover: int = _parameter(5, whole(0), "epochs with initial_momentum")
+    clip_norm: float = _parameter(0.0, real(least=0), "a longer gradient is scaled down to this length; 0: never")
+    early_stopping: StoppingRule = _parameter(StoppingRule.NONE, choice(StoppingRule), "on the validation loss")
+    patience: int = _parameter(10, whole(1), "early stopping: N of eq. 4.1 and 4.4, in epochs")
+    alpha: float = _parameter(0.05, real(least=0, below=1), "early stopping: the factor of eq. 4.4")
+    log_every: int = _parameter(0, whole(0), "updates between two points of `loss`; 0: about 50 points an epoch")
+    checkpoint_every: int = _parameter(0, whole(0), "updates between two checkpoints; 0: by time only", **PACING)
+    checkpoint_every_s: float = _parameter(15.0, real(least=0), "seconds between two checkpoints; 0: never", **PACING)
+
+    @property
+    def has_momentum(self) -> bool:
+        return self.initial_momentum > 0 or self.final_momentum > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageModelConfig(Common):
+    """Next-word model: s_t = tanh(U[x_t] + s_{t-1} W), p = softmax(s_t V)."""
+
+    n_hidden: int = _parameter(100, whole(1), "recurrent units")
+    vocabulary_size: int = _parameter(8000, whole(4), "words kept, with sentence start, sentence end and unknown word")
+    bptt: int = _parameter(4, whole(0), "steps each error is carried back through time")
+    learning_rate: float = _parameter(0.005, real(above=0), "of the first epoch")
+    data: TextData = field(default=TextData(), metadata={"doc": "table"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierConfig(Common):
+    """Sequence classifier: h_t = f(x_t W_in + h_{t-1} W + b) + noise, read out at the last step."""
+
+    n_in: int | None = _parameter(None, optional(whole(1)), "features per step; null: as the data has, 20 for a .tsv")
+    activation: Activation = _parameter(Activation.RELU, choice(Activation), "f")
+    loss: LossKind = _parameter(LossKind.MSE, choice(LossKind), "between probabilities and labels")
+    l1: float = _parameter(0.0, real(least=0), "weight of the sum of |w| over W_in, W and W_out (eq. 4.2)")
+    l2: float = _parameter(0.0, real(least=0), "weight of the sum of w^2 over the same")
+    noise: float = _parameter(0.0, real(least=0), "standard deviation of the noise on hidden activations (eq. 4.3)")
+    batch_size: int = _parameter(100, whole(1), "sequences per update; the gradient is their mean")
+    initial_momentum: float = _parameter(0.5, real(least=0, below=1), "classical momentum of the first epochs")
+    final_momentum: float = _parameter(0.9, real(least=0, below=1), "momentum from epoch momentum_switchover on")
+    data: SequenceData = field(default=SequenceData(), metadata={"doc": "table"})
+    head: tuple[Head, ...] = field(default=(), metadata={"doc": "tables"})
+
+
+Config = LanguageModelConfig | ClassifierConfig
+MODELS: dict[ModelKind, type[LanguageModelConfig] | type[ClassifierConfig]] = {
+    ModelKind.LANGUAGE_MODEL: LanguageModelConfig,
+    ModelKind.CLASSIFIER: ClassifierConfig,
+}

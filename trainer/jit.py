@@ -1,0 +1,85 @@
+"""The only door to Numba: a typed decorator, and where compiled kernels are kept between processes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite.ir
+import numba
+import numba.core.cgutils
+import numba.extending
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Numba describes its own decorators for other uses than these.
+_njit: Any = numba.njit
+_config: Any = numba.config
+intrinsic: Any = numba.extending.intrinsic
+cgutils: Any = numba.core.cgutils
+ir: Any = llvmlite.ir
+
+_HERE = Path(__file__).parent
+_OPTIONS = {"error_model": "numpy", "nogil": True}
+# Python never calls a kernel that is not an entry; the wrappers it would need are a third of the time to compile.
+_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function that is part of a kernel: it sees only numbers, arrays and named tuples of arrays.
+
+    No fastmath: a sum is then taken in the order it is written, whatever the vector width of the machine.
+    """
+    compiled: Function = _njit(**_OPTIONS, **_INNER)(function)
+    return compiled
+
+
+def inlined(function: Function) -> Function:
+    """`kernel` for the small and hot: the compiler must put it in place of the call."""
+    compiled: Function = _njit(**_OPTIONS, **_INNER, forceinline=True)(function)
+    return compiled
+
+
+def entry(function: Function) -> Function:
+    """`kernel` for one that Python calls: it and everything it calls is kept on disk, in one file."""
+    compiled: Function = _njit(**_OPTIONS, cache=_config.CACHE_DIR != "")(function)
+    return compiled
+
+
+def keep_compiled_kernels_for(dtype: str) -> None:
+    """Choose the folder of compiled kernels; to be called before the first kernel module is imported.
+
+    Numba notices only changes of the file an entry stands in, so the folder's name holds a hash of all sources.
+    One folder per precision: processes that compile different signatures of one entry at once would otherwise
+    race for the same file name.
+    """
+    folder = _writable_folder()
+    _config.CACHE_DIR = "" if folder is None else str(folder / f"kernels-{_source_hash()}" / dtype)
+
+
+def _writable_folder() -> Path | None:
+    if named := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(named)
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    for folder in (_HERE / "__pycache__", Path(home, "labq")):
+        if _can_write(folder):
+            return folder
+    return None
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def _source_hash() -> str:
+    digest = hashlib.sha256()
+    for source in sorted([*(_HERE / "kernels").glob("*.py"), _HERE / "counter_rng.py", _HERE / "jit.py"]):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]

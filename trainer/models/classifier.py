@@ -1,0 +1,143 @@
+"""The sequence classifier with its sequences."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.arrays import Doubles, Floats, Ints
+from trainer.config import Activation, ClassifierConfig, Head, HeadKind, LossKind
+from trainer.data.sequences import Sequences, default_heads, load_npz, targets_for
+from trainer.data.tables import load_tsv
+from trainer.data.word_vectors import WordVectors, load_word_vectors
+from trainer.errors import UserMistake
+from trainer.kernels import activations, readout
+from trainer.kernels import classifier as kernels
+from trainer.kernels.descent import penalty
+from trainer.models import Rates, uniform
+from trainer.order import split, weights_generator
+
+_DEFAULT_N_IN = 20
+_ACTIVATIONS = {
+    Activation.TANH: activations.TANH,
+    Activation.SIGMOID: activations.SIGMOID,
+    Activation.RELU: activations.RELU,
+    Activation.CAPPED_RELU: activations.CAPPED_RELU,
+}
+_HEADS = {HeadKind.SOFTMAX: readout.SOFTMAX, HeadKind.SIGMOID: readout.SIGMOID, HeadKind.LINEAR: readout.LINEAR}
+_LOSSES = {LossKind.MSE: readout.MSE, LossKind.CROSS_ENTROPY: readout.CROSS_ENTROPY}
+_PENALISED = ("W_in", "W", "W_out")
+
+
+class Classifier:
+    """See trainer.models.Model."""
+
+    def __init__(self, config: ClassifierConfig, heads: tuple[Head, ...], train: Sequences, valid: Sequences) -> None:
+        dtype = config.dtype.value
+        self.config, self.heads = config, heads
+        self.n_train, self.n_valid = train.n_sequences, valid.n_sequences
+        self.n_in, self.n_out = train.values.shape[1], sum(head.size for head in heads)
+        self._train = train.values.astype(dtype), train.offsets, targets_for(train, heads).astype(dtype)
+        self._valid = valid.values.astype(dtype), valid.offsets, targets_for(valid, heads).astype(dtype)
+        self._work = _work(max(train.longest, valid.longest), config.n_hidden, self.n_out, dtype)
+        self._gradient = kernels.Weights(**{name: np.zeros_like(w) for name, w in self.initial_weights().items()})
+        self._heads, self._kinds = _head_table(heads), (_ACTIVATIONS[config.activation], _LOSSES[config.loss])
+
+    @classmethod
+    def load(cls, config: ClassifierConfig) -> Classifier:
+        """Read the sequences. Raises UserMistake."""
+        data, vectors = config.data, _vectors(config)
+        train = _load(data.train or "", config, vectors)
+        if data.max_sequences is not None:
+            train = train.take(np.arange(min(data.max_sequences, train.n_sequences)))
+        heads = config.head or _heads_of(train, config)
+        if data.valid is not None:
+            return cls(config, heads, train, _load(data.valid, config, vectors, width=train.values.shape[1]))
+        targets_for(train, heads)  # before the split, so that a message names rows of the file
+        kept, chosen = split(train.n_sequences, data.valid_fraction)
+        return cls(config, heads, train.take(kept), train.take(chosen))
+
+    def initial_weights(self) -> dict[str, Floats]:
+        """Uniform within 1/sqrt(n) of n inputs; biases zero."""
+        generator, dtype = weights_generator(self.config.seed), self.config.dtype.value
+        i, h, o = self.n_in, self.config.n_hidden, self.n_out
+        return {
+            "W_in": uniform(generator, (i, h), 1 / math.sqrt(i), dtype),
+            "W": uniform(generator, (h, h), 1 / math.sqrt(h), dtype),
+            "W_out": uniform(generator, (h, o), 1 / math.sqrt(h), dtype),
+            "b": np.zeros((1, h), dtype),
+            "b_out": np.zeros((1, o), dtype),
+        }
+
+    def data(self) -> list[NDArray[Any]]:
+        return [*self._train, *self._valid]
+
+    def train(self, order: Ints, epoch: int, weights: dict[str, Floats], velocity: dict[str, Floats],
+              rates: Rates, sums: Doubles) -> int:  # fmt: skip
+        config, w, v = self.config, kernels.Weights(**weights), kernels.Weights(**velocity)
+        noise = kernels.Noise(config.noise, config.seed, epoch)
+        return kernels.train(*self._train, order, config.batch_size, w, v, self._gradient, self._work, self._heads,
+                             *self._kinds, noise, config.l1, config.l2, rates, sums)  # fmt: skip
+
+    def evaluate(self, first: int, last: int, weights: dict[str, Floats], sums: Doubles) -> None:
+        w = kernels.Weights(**weights)
+        kernels.evaluate(*self._valid, first, last, w, self._work, self._heads, *self._kinds, sums)
+
+    @property
+    def validation_size(self) -> int:
+        return 2 + len(self.heads)
+
+    def validation_metrics(self, sums: Doubles) -> dict[str, float]:
+        """The share of wrong decisions, over all heads and, when there are several, of each."""
+        mistakes = {head.name: sums[2 + h] for h, head in enumerate(self.heads) if head.kind is not HeadKind.LINEAR}
+        decisions = {head.name: sums[1] * (head.size if head.kind is HeadKind.SIGMOID else 1) for head in self.heads}
+        if not mistakes:
+            return {}
+        total = sum(mistakes.values()) / sum(decisions[name] for name in mistakes)
+        each = {f"val_error_{name}": wrong / decisions[name] for name, wrong in mistakes.items()}
+        return {"val_error": total, **(each if len(self.heads) > 1 else {})}
+
+    def training_metrics(self, weights: dict[str, Floats], train_loss: float) -> dict[str, float]:
+        """The penalty that the training loss does not include."""
+        del train_loss
+        l1, l2 = self.config.l1, self.config.l2
+        return {"penalty": sum(penalty(weights[name], l1, l2) for name in _PENALISED)} if l1 or l2 else {}
+
+
+def _vectors(config: ClassifierConfig) -> WordVectors:
+    if config.data.vectors is not None:
+        return load_word_vectors(config.data.vectors)
+    return WordVectors(config.n_in or _DEFAULT_N_IN)
+
+
+def _load(path: str, config: ClassifierConfig, vectors: WordVectors, width: int | None = None) -> Sequences:
+    found = load_npz(path) if path.lower().endswith(".npz") else load_tsv(path, config.data, vectors)
+    for allowed, reason in ((config.n_in, "n_in"), (width, "as in the training data")):
+        if allowed is not None and found.values.shape[1] != allowed:
+            raise UserMistake(f"{path}: found {found.values.shape[1]} features a step; allowed: {allowed} ({reason})")
+    return found
+
+
+def _heads_of(train: Sequences, config: ClassifierConfig) -> tuple[Head, ...]:
+    if train.name.lower().endswith(".tsv"):
+        return (Head(name="class", kind=HeadKind.SOFTMAX, size=len(config.data.thresholds) + 1),)
+    return default_heads(train)
+
+
+def _head_table(heads: tuple[Head, ...]) -> Ints:
+    """(n_heads, 3): kind, first output, number of outputs."""
+    firsts = np.cumsum([0, *(head.size for head in heads)])
+    return np.array([(_HEADS[head.kind], firsts[h], head.size) for h, head in enumerate(heads)], dtype=np.int64)
+
+
+def _work(t: int, h: int, o: int, dtype: str) -> kernels.Work:
+    return kernels.Work(
+        states=np.zeros((t + 1, h), dtype),
+        slopes=np.zeros((t, h), dtype),
+        errors=np.zeros((t, h), dtype),
+        output=np.zeros(o, dtype),
+        error=np.zeros(o, dtype),
+    )

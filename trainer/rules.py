@@ -1,0 +1,105 @@
+"""What a parameter may be: a rule turns a JSON value into a Python one or says what is allowed. No NumPy here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from typing import Any
+
+_INF = math.inf
+
+
+class Refused(Exception):
+    """The value is not allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`parse` returns the value to keep or raises Refused; `allowed` completes the sentence `allowed: …`."""
+
+    allowed: str
+    parse: Callable[[object], Any]
+
+
+def whole(low: int, high: int | None = None) -> Rule:
+    """An integer from low to high, both included; 32.0 counts as 32, true does not count as 1."""
+
+    def parse(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or math.isinf(value):
+            raise Refused
+        if value != int(value) or value < low or (high is not None and value > high):
+            raise Refused
+        return int(value)
+
+    return Rule(f"a whole number >= {low}" + (f" and <= {high}" if high is not None else ""), parse)
+
+
+def real(*, above: float = -_INF, least: float = -_INF, below: float = _INF, most: float = _INF) -> Rule:
+    """A finite number with above < x, least <= x, x < below, x <= most."""
+
+    def parse(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise Refused
+        if not (above < value < below and least <= value <= most):
+            raise Refused
+        return float(value)
+
+    bounds = (("> ", above), (">= ", least), ("< ", below), ("<= ", most))
+    said = " and ".join(f"{sign}{bound:g}" for sign, bound in bounds if math.isfinite(bound))
+    return Rule(f"a number {said}".strip(), parse)
+
+
+def flag() -> Rule:
+    """true or false."""
+
+    def parse(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise Refused
+        return value
+
+    return Rule("true or false", parse)
+
+
+def choice(kind: type[Enum]) -> Rule:
+    """One of the values of an enumeration."""
+
+    def parse(value: object) -> Enum:
+        for member in kind:
+            if value == member.value:
+                return member
+        raise Refused
+
+    return Rule("one of " + ", ".join(str(member.value) for member in kind), parse)
+
+
+def text() -> Rule:
+    """A string that is not empty."""
+
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise Refused
+        return value
+
+    return Rule("a text that is not empty", parse)
+
+
+def rising() -> Rule:
+    """At least one finite number, each greater than the one before."""
+
+    def parse(value: object) -> tuple[float, ...]:
+        if not isinstance(value, list) or not value:
+            raise Refused
+        numbers = tuple(real().parse(item) for item in value)
+        if any(b <= a for a, b in pairwise(numbers)):
+            raise Refused
+        return numbers
+
+    return Rule("a list of rising numbers", parse)
+
+
+def optional(rule: Rule) -> Rule:
+    """The rule, or null."""
+    return Rule(rule.allowed + ", or null", lambda value: None if value is None else rule.parse(value))
