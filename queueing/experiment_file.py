@@ -68,13 +68,13 @@ def check_value(name: str, value: Any) -> None:
 
 def _reason(value: object) -> Reason:
     allowed = [reason for reason in Reason if reason not in (Reason.DRAINED, Reason.STOPPED)]
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"allowed: {', '.join(allowed)}")
     return Reason(value)
 
 
 def _ended(value: object) -> State:
-    if value not in ENDED:
+    if not isinstance(value, str) or value not in ENDED:
         raise ValueError(f"allowed: {', '.join(sorted(ENDED))}")
     return State(value)
 

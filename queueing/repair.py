@@ -10,6 +10,7 @@ from queueing.doorbell import Doorbell
 from queueing.retry import verdict
 from store.errors import DoorbellUnavailable, Superseded
 from store.runs import Ending
+from store.settings import Settings
 from store.states import Reason, State
 from store.store import Store
 
@@ -28,13 +29,18 @@ class Repaired:
     rung: int = 0
 
 
-def repair(store: Store, doorbell: Doorbell, owner: str, lease_s: float) -> Repaired | None:
-    """One round, or None when somebody else is at it."""
-    if not store.lock("repair", owner, lease_s):
+def repair(store: Store, doorbell: Doorbell, settings: Settings, owner: str) -> Repaired | None:
+    """One round, or None when somebody else is at it.
+
+    When MongoDB was away, every lease has run out while its holder trained on. So after a gap nobody is released for
+    the length of one lease: time for the living to renew.
+    """
+    steady_s = store.lock("repair", owner, settings.repair_s, gap_s=settings.lease_s + settings.look_s)
+    if steady_s is None:
         return None
     released: list[str] = []
     failed: list[str] = []
-    for run in store.expired():
+    for run in store.expired() if steady_s >= settings.lease_s else []:
         try:
             after = store.settle(run.id, run.attempt, verdict(run, LOST), only_expired=True)
         except Superseded:

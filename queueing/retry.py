@@ -1,7 +1,7 @@
 """What the ending of an attempt means for its run: a pure decision, in one place."""
 
 from store.runs import Ending, Run, made_progress
-from store.states import Reason, State
+from store.states import Reason, State, Wish
 from store.store import Settlement
 
 LONGEST_BACKOFF_S = 600.0
@@ -21,6 +21,9 @@ def verdict(run: Run, ending: Ending) -> Settlement:
             return Settlement(state=State.QUEUED, reason=Reason.DRAINED, ending=ending, setbacks=run.setbacks)
         case Reason.STOPPED:
             return Settlement(state=State.CANCELLED, reason=Reason.STOPPED, ending=ending, setbacks=run.setbacks)
+    if run.wish is Wish.CANCEL:
+        # Somebody wanted it gone before it was lost: it does not come back.
+        return Settlement(state=State.CANCELLED, reason=Reason.STOPPED, ending=ending, setbacks=run.setbacks)
     setbacks = 1 if made_progress(run) else run.setbacks + 1
     if ending.reason not in run.retry.on or setbacks > run.retry.max:
         return Settlement(state=State.FAILED, reason=ending.reason, ending=ending, setbacks=setbacks)

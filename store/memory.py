@@ -26,6 +26,7 @@ from store.workers import Worker
 class _Held:
     owner: str
     until: datetime
+    since: datetime
 
 
 class MemoryStore:
@@ -259,14 +260,16 @@ class MemoryStore:
         """Running runs whose lease this worker holds."""
         return [run for run in self._runs.values() if run.lease is not None and run.lease.worker == worker_name]
 
-    def lock(self, name: str, owner: str, lease_s: float) -> bool:
+    def lock(self, name: str, owner: str, lease_s: float, gap_s: float) -> float | None:
         """Take or extend a named short lease."""
         with self._lock:
             now, held = self.now(), self._locks.get(name)
             if held is not None and held.owner != owner and held.until >= now:
-                return False
-            self._locks[name] = _Held(owner, now + timedelta(seconds=lease_s))
-            return True
+                return None
+            steady = held is not None and held.until + timedelta(seconds=gap_s) >= now
+            since = held.since if held is not None and steady else now
+            self._locks[name] = _Held(owner, now + timedelta(seconds=lease_s), since)
+            return (now - since).total_seconds()
 
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:
         """Queued runs that may be claimed now, best first."""
@@ -322,8 +325,9 @@ class MemoryStore:
             now = self.now()
             for notice in self._outbox.values():
                 due = notice.state is NoticeState.OWED and (notice.not_before is None or notice.not_before <= now)
-                if due and self.lock(f"notice-{notice.id}", uuid.uuid4().hex, lease_s):
-                    self._locks[f"notice-{notice.id}"] = _Held(owner, now + timedelta(seconds=lease_s))
+                held = self._locks.get(f"notice-{notice.id}")
+                if due and (held is None or held.until <= now):
+                    self._locks[f"notice-{notice.id}"] = _Held(owner, now + timedelta(seconds=lease_s), now)
                     self._outbox[notice.id] = replace(notice, tries=notice.tries + 1)
                     return self._outbox[notice.id]
             return None

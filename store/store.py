@@ -130,8 +130,12 @@ class Store(Protocol):
     def held_by(self, worker_name: str) -> list[Run]:
         """Running runs whose lease this worker holds."""
 
-    def lock(self, name: str, owner: str, lease_s: float) -> bool:
-        """Take or extend a named short lease; False when somebody else holds it."""
+    def lock(self, name: str, owner: str, lease_s: float, gap_s: float) -> float | None:
+        """Take or extend a named short lease; None when somebody else holds it.
+
+        Returns for how many seconds it has been held by anybody, gaps of less than `gap_s` included: a small number
+        means that the store, or everybody, was away until a moment ago.
+        """
 
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:
         """(run, attempt, queue) of queued runs that may be claimed now, best first."""

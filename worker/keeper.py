@@ -10,7 +10,7 @@ from queueing.doorbell import Doorbell
 from queueing.repair import repair
 from store.errors import LabqError, StoreUnavailable, Superseded
 from store.logbook import say, warn
-from store.runs import Run
+from store.runs import Run, Task
 from store.settings import Settings
 from store.states import Wish
 from store.store import Store
@@ -23,22 +23,22 @@ class Call(Enum):
     CANCEL = auto()
     REQUEUE = auto()
     SUPERSEDED = auto()
-    FENCE = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How long a run may go on without a renewal."""
+    """How long a run may go on without a renewal, and how long its script then has to leave."""
 
-    lease_s: float
-    outage_grace_s: float
-    exclusive: bool
+    alone_s: float
+    grace_s: float
 
-    def overdue(self, since_renewal_s: float, grace_s: float) -> bool:
-        """Whether it must stop now: an exclusive run before its lease ends, any other after the outage grace."""
-        if self.exclusive:
-            return since_renewal_s + grace_s >= self.lease_s * 0.8
-        return since_renewal_s >= self.outage_grace_s
+
+def terms(task: Task, lease_s: float, outage_grace_s: float) -> Terms:
+    """An exclusive run must be gone before its lease ends; any other may train through an outage."""
+    if not task.exclusive:
+        return Terms(alone_s=outage_grace_s, grace_s=task.grace_s)
+    grace_s = min(task.grace_s, 0.4 * lease_s)
+    return Terms(alone_s=0.8 * lease_s - grace_s, grace_s=grace_s)
 
 
 class Keeper:
@@ -55,13 +55,15 @@ class Keeper:
     ) -> None:
         self._store, self._doorbell, self._settings = store, doorbell, settings
         self._worker, self._run, self._tell = replace(worker, run=run.id), run, tell
-        self._terms = Terms(
-            lease_s=settings.lease_s, outage_grace_s=settings.outage_grace_s, exclusive=run.task.exclusive
-        )
-        self._grace_s = min(run.task.grace_s, settings.lease_s * 0.4)
+        self.terms = terms(run.task, settings.lease_s, settings.outage_grace_s)
         self._renewed_at = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="keeper", daemon=True)
+
+    @property
+    def stop_at(self) -> float:
+        """When, on the monotonic clock, the run must stop unless a renewal succeeds before. Counted from the asking."""
+        return self._renewed_at + self.terms.alone_s
 
     def start(self) -> None:
         """Begin to renew."""
@@ -76,9 +78,11 @@ class Keeper:
         next_repair = time.monotonic() + self._settings.repair_s
         pause_s = 0.0
         while not self._stop.wait(pause_s):
+            began = time.monotonic()
             if not self._renew():
                 return
-            if time.monotonic() >= next_repair:
+            # Only right after a renewal: while our own lease may be over we would release ourselves.
+            if self._renewed_at >= began and time.monotonic() >= next_repair:
                 self._repair()
                 next_repair = time.monotonic() + self._settings.repair_s
             pause_s = min(self._settings.renew_s, max(0.05, next_repair - time.monotonic()))
@@ -93,9 +97,7 @@ class Keeper:
             self._tell(Call.SUPERSEDED)
             return False
         except StoreUnavailable:
-            if self._terms.overdue(time.monotonic() - self._renewed_at, self._grace_s):
-                self._tell(Call.FENCE)
-            return True
+            return True  # the supervisor watches the clock: `stop_at`
         except LabqError as error:
             warn("renewal-failed", run=self._run.id, attempt=self._run.attempt, error=error)
             return True
@@ -105,7 +107,7 @@ class Keeper:
 
     def _repair(self) -> None:
         try:
-            done = repair(self._store, self._doorbell, self._worker.name, self._settings.repair_s)
+            done = repair(self._store, self._doorbell, self._settings, self._worker.name)
         except LabqError:
             return
         if done is not None and (done.released or done.failed):

@@ -143,7 +143,7 @@ class Loop:
             if self._mend:
                 self._give_back(release_own(store, self._worker.name))
             store.seen(self._worker)
-            repair(store, doorbell, self._worker.name, self._settings.repair_s)
+            repair(store, doorbell, self._settings, self._worker.name)
             run = store.claim(self._worker, self._settings.lease_s)
             if run is None:
                 return Outcome.NOTHING

@@ -53,12 +53,12 @@ class Supervisor:
         self._stop_for: Reason | None = None
         self._hurry = False
         self._superseded = False
+        self._keeper = Keeper(store, doorbell, settings, worker, run, self._on_call)
 
     def carry_out(self) -> None:
         """Run the attempt to its end, whatever that is."""
         self._listen_to_signals()
-        keeper = Keeper(self._store, self._doorbell, self._settings, self._worker, self._run, self._on_call)
-        keeper.start()
+        self._keeper.start()
         folder: RunDir | None = None
         try:
             folder = make_run_dir(self._settings.runs_dir, self._run)
@@ -72,7 +72,7 @@ class Supervisor:
         except OSError as error:
             self._settle(Ending(reason=_reason_of(error), message=f"the run directory cannot be made: {error}"))
         finally:
-            keeper.stop()
+            self._keeper.stop()
             sweep_descendants()
             if self._superseded:
                 say("superseded", run=self._run.id, attempt=self._run.attempt)
@@ -161,29 +161,34 @@ class Supervisor:
         kill_at: float | None = None
         while (exit_code := child.poll()) is None:
             now = time.monotonic()
-            self._check_time_limit(now - started_at)
+            self._check_clocks(now, started_at)
             if self._superseded or self._hurry or (kill_at is not None and now >= kill_at):
                 child.kill()
                 continue
             if self._stop_for is not None and kill_at is None:
                 say("stopping", run=self._run.id, attempt=self._run.attempt, reason=self._stop_for)
                 child.terminate()
-                kill_at = now + self._run.task.grace_s
+                kill_at = now + self._keeper.terms.grace_s
             wait_readable(child.pid, self._wake_out.fileno(), self._patience_s(now, started_at, kill_at))
             self._drain_wakes()
         return exit_code
 
-    def _check_time_limit(self, ran_s: float) -> None:
+    def _check_clocks(self, now: float, started_at: float) -> None:
         limit_s = self._run.resources.time_s
-        if limit_s is not None and ran_s >= limit_s and self._stop_for is None:
+        if self._stop_for is not None:
+            return
+        if limit_s is not None and now >= started_at + limit_s:
             self._stop_for = Reason.TIME_LIMIT
+        elif now >= self._keeper.stop_at:
+            warn("fenced", run=self._run.id, attempt=self._run.attempt, alone_s=self._keeper.terms.alone_s)
+            self._stop_for = Reason.DRAINED
 
-    def _patience_s(self, now: float, started_at: float, kill_at: float | None) -> float | None:
+    def _patience_s(self, now: float, started_at: float, kill_at: float | None) -> float:
+        if kill_at is not None:
+            return max(0.0, kill_at - now)
         limit_s = self._run.resources.time_s
-        deadlines = [kill_at] if kill_at is not None else []
-        if limit_s is not None and self._stop_for is None:
-            deadlines.append(started_at + limit_s)
-        return max(0.0, min(deadlines) - now) if deadlines else None
+        deadlines = [self._keeper.stop_at] + ([started_at + limit_s] if limit_s is not None else [])
+        return max(0.0, min(deadlines) - now)
 
     def _listen_to_signals(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from store.mongo.client import Connected, guarded
+from store.mongo.client import Connected, Document, guarded
 from store.mongo.codec import from_document, plain
 from store.workers import Worker
 
@@ -32,15 +33,29 @@ class Crew(Connected):
         return [from_document(Worker, document) for document in found]
 
     @guarded
-    def lock(self, name: str, owner: str, lease_s: float) -> bool:
+    def lock(self, name: str, owner: str, lease_s: float, gap_s: float) -> float | None:
         """Take or extend the named lease. (An upsert may not use $expr, hence the free lease that is made first.)"""
         locks = self.database["locks"]
-        free = {"owner": "", "until": datetime.fromtimestamp(0, UTC)}
+        long_ago = datetime.fromtimestamp(0, UTC)
         try:
+            free = {"owner": "", "until": long_ago, "since": long_ago}
             locks.update_one({"_id": name}, {"$setOnInsert": free}, upsert=True)
         except DuplicateKeyError:
             pass  # made by somebody else at the same moment
         mine, over = {"$eq": ["$owner", {"$literal": owner}]}, {"$lt": ["$until", "$$NOW"]}
-        mine_or_over = {"_id": name, "$expr": {"$or": [mine, over]}}
-        taken = [{"$set": {"owner": {"$literal": owner}, "until": {"$add": ["$$NOW", int(lease_s * 1000)]}}}]
-        return locks.update_one(mine_or_over, taken).matched_count == 1
+        steady = {"$gte": [_later("$until", gap_s), "$$NOW"]}
+        taken = {
+            "owner": {"$literal": owner},
+            "until": _later("$$NOW", lease_s),
+            "since": {"$cond": [steady, "$since", "$$NOW"]},
+            "taken": "$$NOW",
+        }
+        document = locks.find_one_and_update(
+            {"_id": name, "$expr": {"$or": [mine, over]}}, [{"$set": taken}], return_document=ReturnDocument.AFTER
+        )
+        held_s: float = (document["taken"] - document["since"]).total_seconds() if document else -1.0
+        return held_s if document else None
+
+
+def _later(when: str, seconds: float) -> Document:
+    return {"$add": [when, int(seconds * 1000)]}

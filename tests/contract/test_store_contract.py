@@ -378,10 +378,17 @@ class TestStoreContract:
         assert store.checkpoints(run.id) == []
 
     def test_a_lock_has_one_holder_until_its_lease_ends(self, store: Store) -> None:
-        assert store.lock("repair", "a", SHORT_S)
-        assert store.lock("repair", "a", SHORT_S)
-        assert not store.lock("repair", "b", SHORT_S)
-        until(lambda: store.lock("repair", "b", SHORT_S))
+        assert store.lock("repair", "a", SHORT_S, LONG_S) is not None
+        assert store.lock("repair", "a", SHORT_S, LONG_S) is not None
+        assert store.lock("repair", "b", SHORT_S, LONG_S) is None
+        until(lambda: store.lock("repair", "b", SHORT_S, LONG_S) is not None)
+
+    def test_a_lock_tells_for_how_long_somebody_was_there(self, store: Store) -> None:
+        assert store.lock("repair", "a", 0.05, LONG_S) == 0.0
+        held_s = until(lambda: store.lock("repair", "b", 0.05, LONG_S))
+        assert held_s >= 0.05
+        time.sleep(0.2)  # nobody there for longer than the gap that is forgiven
+        assert store.lock("repair", "a", 0.05, 0.1) == 0.0
 
     def test_a_notice_has_one_sender_at_a_time_and_none_is_lost(self, store: Store) -> None:
         run = claimed(store)

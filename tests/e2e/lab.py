@@ -87,10 +87,15 @@ class Lab:
         return done
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
-        log = open(self.home / "processes.log", "ab")
-        process = subprocess.Popen(
-            [*LABQ, *arguments], env={**self.env, **env}, cwd=self.home, stdout=log, stderr=log, start_new_session=True
-        )
+        with open(self.home / "processes.log", "ab") as log:
+            process = subprocess.Popen(
+                [*LABQ, *arguments],
+                env={**self.env, **env},
+                cwd=self.home,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         self.processes.append(process)
         return process
 
@@ -118,14 +123,14 @@ class Lab:
         file.write_text(text)
         return file
 
-    def enqueue_steps(self, name: str, *, seed: int = 7, steps: int = 120, pause_s: float = 0.02, more: str = "") -> Run:
+    def enqueue_steps(self, name: str, *, steps: int = 120, pause_s: float = 0.02, more: str = "") -> Run:
         script = json.dumps(str(HERE / "steps.py"))
         text = f"""
 name = "{name}"
 command = ["{sys.executable}", {script}]
 {more}
 [params]
-seed = {seed}
+seed = 7
 steps = {steps}
 pause_s = {pause_s}
 [notify]
@@ -182,8 +187,8 @@ def child_of(worker: subprocess.Popen[bytes]) -> psutil.Process:
     """The training itself."""
 
     def find() -> psutil.Process | None:
-        family = [p for p in supervisor_of(worker).children() if "steps.py" in " ".join(p.cmdline()) or "trainer" in p.cmdline()]
-        return family[0] if family else None
+        children = supervisor_of(worker).children()
+        return next((p for p in children if "steps.py" in " ".join(p.cmdline()) or "trainer" in p.cmdline()), None)
 
     return until(find, what="a child")
 

@@ -3,8 +3,9 @@
 import sys
 import time
 
-import labq
 import numpy as np
+
+import labq
 
 params = labq.params()
 labq.should_stop()

@@ -62,9 +62,8 @@ def test_a_dead_workers_run_is_released_while_all_others_are_busy(lab: Lab) -> N
 
 
 def test_a_dead_workers_run_is_claimable_within_30_s_at_default_settings(lab: Lab) -> None:
-    defaults = {
-        f"LABQ_{name}": str(getattr(lab.settings, name.lower())) for name in ("LEASE_S", "RENEW_S", "REPAIR_S", "LOOK_S")
-    }
+    names = ("lease_s", "renew_s", "repair_s", "look_s")
+    defaults = {f"LABQ_{name.upper()}": str(getattr(lab.settings, name)) for name in names}
     busy = lab.enqueue_steps("busy-default", steps=4000, pause_s=0.05)
     lab.worker(**defaults)
     lab.wait_for_checkpoint(busy)
