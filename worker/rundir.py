@@ -7,6 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from store.runs import Run
 
 
@@ -64,13 +66,25 @@ def make_run_dir(runs_dir: Path, run: Run) -> RunDir:
 
 
 def sweep(runs_dir: Path) -> list[str]:
-    """Remove folders whose supervisor is gone: nobody holds their lock any more."""
-    removed = []
-    for path in runs_dir.iterdir() if runs_dir.is_dir() else []:
-        if _is_abandoned(path):
-            shutil.rmtree(path, ignore_errors=True)
-            removed.append(path.name)
-    return removed
+    """Remove folders whose supervisor is gone (nobody holds their lock any more), and what still runs in their name.
+
+    A double-forked grandchild outlives a SIGKILL of the worker and its supervisor together; its environment names it.
+    """
+    abandoned = [path for path in runs_dir.iterdir() if _is_abandoned(path)] if runs_dir.is_dir() else []
+    if abandoned:
+        _kill_processes_of({str(path) for path in abandoned})
+    for path in abandoned:
+        shutil.rmtree(path, ignore_errors=True)
+    return [path.name for path in abandoned]
+
+
+def _kill_processes_of(folders: set[str]) -> None:
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("LABQ_DIR") in folders:
+                process.kill()
+        except psutil.Error:
+            continue  # somebody else's, or gone
 
 
 def _is_abandoned(path: Path) -> bool:

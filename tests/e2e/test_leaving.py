@@ -156,16 +156,17 @@ grace = "1s"
     assert worker.wait(timeout=10) == 0
 
 
-def test_a_grandchild_in_a_session_of_its_own_does_not_survive(lab: Lab) -> None:
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_grandchild_in_a_session_of_its_own_does_not_survive(lab: Lab, how: str) -> None:
     script = lab.write(
         "forker.py",
         "import os, time\n"
         "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(600)\n    os._exit(0)\n"
         "time.sleep(600)\n",
     )
-    text = f'name = "forker"\ncommand = ["python3", "{script}"]\ngrace = "1s"\n'
+    text = f'name = "forker-{how}"\ncommand = ["python3", "{script}"]\ngrace = "1s"\n'
     lab.labq("enqueue", str(lab.write("forker.toml", text)))
-    (run,) = lab.store.runs(_of("forker"))
+    (run,) = lab.store.runs(_of(f"forker-{how}"))
     worker = lab.worker()
 
     def forked() -> list[psutil.Process]:
@@ -174,8 +175,12 @@ def test_a_grandchild_in_a_session_of_its_own_does_not_survive(lab: Lab) -> None
         return mine if len(mine) == 2 else []
 
     processes = until(forked, what="the grandchild")
-    lab.labq("stop", run.id)
-    lab.wait_until_ended(run)
+    if how == "stop":
+        lab.labq("stop", run.id)
+        lab.wait_until_ended(run)
+    else:
+        worker.kill()
+        lab.worker()  # the next worker on this machine sweeps
     check_all_gone(processes)
 
 
