@@ -4,8 +4,9 @@ import argparse
 import sys
 import time
 
-import labq
 import numpy as np
+
+import labq
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--lr", type=float, required=True)

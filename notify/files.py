@@ -1,6 +1,7 @@
 """Without an SMTP server: messages as .eml files, which every mail programme opens."""
 
 import os
+from contextlib import suppress
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class FileSender:
             hidden.write_bytes(mail.as_bytes())
             hidden.replace(target)
         except OSError as error:
-            hidden.unlink(missing_ok=True)
+            with suppress(OSError):
+                hidden.unlink(missing_ok=True)
             raise MailDeferred(f"{target} cannot be written: {error.strerror}") from error
         return str(target)

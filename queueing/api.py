@@ -1,10 +1,10 @@
 """The Python face: what `labq.enqueue`, `labq.runs` and `labq.series` are when labq is installed as a whole.
 
-    import labq
-    done = labq.enqueue({"name": "toy", "command": ["python", "train.py", "--lr", "{lr}"],
-                         "sweep": {"params": {"lr": [0.1, 0.01]}}})
-    for run in labq.runs("toy"):
-        print(run.id, run.state, run.summary)
+import labq
+done = labq.enqueue({"name": "toy", "command": ["python", "train.py", "--lr", "{lr}"],
+                     "sweep": {"params": {"lr": [0.1, 0.01]}}})
+for run in labq.runs("toy"):
+    print(run.id, run.state, run.summary)
 """
 
 import json

@@ -40,9 +40,7 @@ def _remote(folder: Path) -> str | None:
 def _git(folder: Path, *arguments: str) -> str | None:
     """What git says, or None: no repository, no git, or too slow. No fact is worth losing the enqueue."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, timeout=_GIT_S, check=False
-        )
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, timeout=_GIT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None

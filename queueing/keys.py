@@ -10,9 +10,7 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 12
 
 
-def run_key(
-    experiment: str, command: Sequence[str], trainer: str | None, params: dict[str, Any], repeat: int
-) -> str:
+def run_key(experiment: str, command: Sequence[str], trainer: str | None, params: dict[str, Any], repeat: int) -> str:
     """SHA-256 over canonical JSON: sorted keys, shortest numbers that read back the same."""
     identity = [experiment, list(command), trainer, params, repeat]
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

@@ -28,9 +28,7 @@ def verdict(run: Run, ending: Ending) -> Settlement:
     if ending.reason not in run.retry.on or setbacks > run.retry.max:
         return Settlement(state=State.FAILED, reason=ending.reason, ending=ending, setbacks=setbacks)
     backoff_s = 0.0 if ending.reason is Reason.LOST else backoff(run.retry.backoff_s, setbacks)
-    return Settlement(
-        state=State.QUEUED, reason=ending.reason, ending=ending, setbacks=setbacks, backoff_s=backoff_s
-    )
+    return Settlement(state=State.QUEUED, reason=ending.reason, ending=ending, setbacks=setbacks, backoff_s=backoff_s)
 
 
 def backoff(first_s: float, setbacks: int) -> float:

@@ -14,9 +14,7 @@ class _OwnPackages:
     """Finds our top-level packages beside this one, wherever else the name exists."""
 
     @staticmethod
-    def find_spec(
-        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """importlib's protocol."""
         return PathFinder.find_spec(name, [_ROOT], target) if path is None and name in OWN else None
 

@@ -414,5 +414,3 @@ def _content(path: Path) -> dict[str, bytes]:
 def _digest(content: dict[str, bytes]) -> str:
     parts = (name.encode() + b"\0" + data for name, data in sorted(content.items()))
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
-
-

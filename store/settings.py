@@ -210,7 +210,10 @@ def _whole(value: Any) -> int:
 
 
 def _positive(value: Any) -> float:
-    number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+    try:
+        number = -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
     if not 0 < number < float("inf"):
         raise ValueError("allowed: a number of seconds above 0")
     return number

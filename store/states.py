@@ -1,7 +1,7 @@
 """The life of a run: one enum, one table of legal transitions.
 
-    queued → running → finished | failed | cancelled
-    queued ⇄ paused,  running → queued (interrupted),  failed | cancelled | finished → queued (requeued by a person)
+queued → running → finished | failed | cancelled
+queued ⇄ paused,  running → queued (interrupted),  failed | cancelled | finished → queued (requeued by a person)
 """
 
 from enum import StrEnum

@@ -99,5 +99,3 @@ def _is_abandoned(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-

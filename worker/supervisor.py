@@ -120,9 +120,7 @@ class Supervisor:
         """Choose the newest checkpoint that verifies, fetch it, and drop what was reported after it."""
         checkpoint = self._until_answered(lambda: self._fetch_newest(folder))
         facts = host_facts(os.environ)
-        self._run = self._until_answered(
-            lambda: self._store.begin(self._run.id, self._run.attempt, checkpoint, facts)
-        )
+        self._run = self._until_answered(lambda: self._store.begin(self._run.id, self._run.attempt, checkpoint, facts))
         if checkpoint is None:
             return None
         say("resuming", run=self._run.id, attempt=self._run.attempt, step=checkpoint.step)

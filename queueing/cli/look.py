@@ -16,9 +16,7 @@ from store.store import RunQuery
 
 def ls(options: argparse.Namespace) -> int:
     """One line per run; the parameters shown are those that differ."""
-    query = RunQuery(
-        experiment=options.experiment, states=_states(options.state), tag=options.tag, limit=options.limit
-    )
+    query = RunQuery(experiment=options.experiment, states=_states(options.state), tag=options.tag, limit=options.limit)
     with opened_store() as store:
         runs = store.runs(query)
         counts = store.counts(options.experiment)

@@ -131,5 +131,3 @@ def _pack(folder: Path) -> Path:
     with tarfile.open(packed, "w") as archive:
         archive.add(folder, arcname=".")
     return packed
-
-

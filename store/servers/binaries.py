@@ -84,9 +84,7 @@ def _first_that_runs(name: str, candidates: list[Path], advice: str) -> Binary:
 
 def _version(name: str, path: Path) -> str:
     try:
-        done = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=_ASK_VERSION_S, check=False
-        )
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_ASK_VERSION_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ServerFailed(f"{name}: {path} does not run: {error}") from error
     if done.returncode != 0:

@@ -1,0 +1,71 @@
+import json
+import math
+
+import pytest
+
+from worker.events import EventReader
+
+
+def lines(*events: object) -> bytes:
+    return b"".join((event if isinstance(event, bytes) else json.dumps(event).encode()) + b"\n" for event in events)
+
+
+def test_metrics_become_points_with_their_line_and_ordinal() -> None:
+    reader = EventReader()
+    reader.read(lines({"step": 5, "loss": 1.0, "_t": 7.5}), now=0.0)
+    batch = reader.read(lines({"step": 6, "loss": 0.5, "acc": 1}), now=9.0)
+    assert [(p.name, p.step, p.value, p.line, p.index, p.time) for p in batch.points] == [
+        ("loss", 6, 0.5, 2, 1, 9.0), ("acc", 6, 1.0, 2, 0, 9.0),
+    ]  # fmt: skip
+
+
+def test_a_line_without_a_step_follows_the_last_one() -> None:
+    batch = EventReader().read(lines({"loss": 1}, {"loss": 2}, {"step": 9, "loss": 3}, {"loss": 4}), 0.0)
+    assert [point.step for point in batch.points] == [0, 1, 9, 10]
+
+
+def test_reserved_keys_are_understood() -> None:
+    batch = EventReader().read(
+        lines({"_progress": [3, 10]}, {"_checkpoint": "c.npz", "step": 3}, {"_artifact": "/x"}, {"_stop": "diverged"}),
+        0,
+    )
+    assert batch.progress is not None
+    assert (batch.progress.done, batch.progress.total) == (3.0, 10.0)
+    assert [(c.name, c.step, c.line) for c in batch.checkpoints] == [("c.npz", 3, 2)]
+    assert (batch.artifacts, batch.stop) == (("/x",), "diverged")
+
+
+def test_special_numbers_come_through() -> None:
+    batch = EventReader().read(b'{"step": 0, "a": NaN, "b": Infinity, "c": -Infinity, "d": null}\n', 0.0)
+    values = {point.name: point.value for point in batch.points}
+    assert math.isnan(values["a"])
+    assert math.isnan(values["d"])
+    assert (values["b"], values["c"]) == (math.inf, -math.inf)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"not json", "is not JSON"),
+        (b"[1, 2]", "is no JSON object"),
+        (b'{"step": 1.5, "loss": 1}', "step is 1.5"),
+        (b'{"step": true, "loss": 1}', "step is True"),
+        (b'{"step": 1, "loss": "low"}', "metric 'loss' is 'low'"),
+        (b'{"_progress": 3}', "_progress is 3"),
+        (b'{"_checkpoint": "../x"}', "_checkpoint is '../x'"),
+        (b'{"_chekpoint": "x"}', "'_chekpoint' is no reserved key"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"{" * 100000, "is not JSON"),
+    ],
+)
+def test_a_broken_line_is_named_and_the_rest_counts(line: bytes, says: str) -> None:
+    batch = EventReader().read(lines({"step": 0, "loss": 1}) + line + b"\n" + lines({"step": 1, "loss": 2}), 0.0)
+    assert [point.line for point in batch.points] == [1, 3]
+    assert len(batch.broken) == 1
+    assert batch.broken[0].startswith("event line 2: ")
+    assert says in batch.broken[0]
+
+
+def test_names_that_mongodb_cannot_hold_are_rewritten() -> None:
+    batch = EventReader().read(lines({"step": 0, "val.loss": 1, "$x": 2}), 0.0)
+    assert [point.name for point in batch.points] == ["val/loss", "_x"]

@@ -1,0 +1,70 @@
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from store.errors import BadSettings
+from store.settings import DOCS, Settings, load, mask_url, shown
+
+
+@pytest.fixture(autouse=True)
+def no_user_file(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+
+
+def test_every_setting_is_explained() -> None:
+    assert set(DOCS) == {field.name for field in fields(Settings)}
+
+
+def test_the_environment_wins_over_the_nearest_file_and_that_over_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = tmp_path / "config" / "labq" / "labq.toml"
+    user.parent.mkdir(parents=True)
+    user.write_text('queue = "user"\nmongo_database = "user"\nlease_s = 30\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    project = tmp_path / "project" / "deep" / "er"
+    project.mkdir(parents=True)
+    (tmp_path / "project" / "labq.toml").write_text('queue = "project"\nmongo_database = "project"\n')
+    loaded = load(project, {"LABQ_QUEUE": "environment"})
+    assert loaded.settings.queue == "environment"
+    assert loaded.settings.mongo_database == "project"
+    assert loaded.settings.lease_s == 30.0
+    assert loaded.origins["queue"] == "environment LABQ_QUEUE"
+    assert loaded.origins["mongo_database"] == str(tmp_path / "project" / "labq.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("mongo_ulr = 'x'", "mongo_ulr is no setting; did you mean mongo_url"),
+        ("lease_s = 'soon'", "lease_s is 'soon'; allowed: a number of seconds above 0"),
+        ("lease_s = 0", "lease_s is 0; allowed"),
+        ("lease_s = true", "lease_s is True; allowed"),
+        ("keep_checkpoints = 1.5", "keep_checkpoints is 1.5; allowed: a whole number"),
+        ("smtp_tls = 'ssl'", "smtp_tls is 'ssl'; allowed: tls, starttls, none"),
+        ("queue = 3", "queue is 3; allowed: a text"),
+        ("notify_to = [1]", "notify_to is"),
+        ("smtp_password = 7", "smtp_password is …"),
+        ("queue = ", "labq.toml: Invalid value"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "labq.toml").write_text(text)
+    with pytest.raises(BadSettings) as caught:
+        load(tmp_path, {})
+    assert str(tmp_path / "labq.toml") in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_an_unknown_variable_is_refused_but_the_protocols_are_not(tmp_path: Path) -> None:
+    load(tmp_path, {"LABQ_RUN": "abc", "LABQ_EVENTS": "/x", "OTHER": "1"})
+    with pytest.raises(BadSettings, match="environment: LABQ_MONGO_URI"):
+        load(tmp_path, {"LABQ_MONGO_URI": "x"})
+
+
+def test_secrets_are_masked() -> None:
+    assert shown("smtp_password", "hunter2") == "********"
+    assert mask_url("mongodb://me:hunter2@db/?replicaSet=rs0") == "mongodb://me:********@db/?replicaSet=rs0"
+    assert mask_url("redis://:hunter2@queue:6379/0") == "redis://:********@queue:6379/0"
+    assert mask_url("unix:///run/redis.sock") == "unix:///run/redis.sock"
