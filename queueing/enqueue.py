@@ -16,6 +16,9 @@ from store.store import Store
 
 T = TypeVar("T")
 CHUNK = 1000
+RING_AT_MOST = 500
+"""A ticket wakes an idle worker; one that ends a run looks again by itself. So tickets are needed for as many runs as
+there may be idle workers, not for all; the repair loop rings for the next ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +45,14 @@ def enqueue(
     store.add_experiment(_experiment(definition, now))
     ids: list[str] = []
     warning = ""
+    to_ring = RING_AT_MOST
     for chunk in _chunks(runs(definition, now, getpass.getuser(), provenance), CHUNK):
         added = set(store.add_runs(chunk))
         fresh = [run for run in chunk if run.id in added]
         ids += [run.id for run in fresh]
-        if not warning:
-            warning = _ring(doorbell, [(run.id, run.attempt, run.queue) for run in fresh])
+        if to_ring and not warning:
+            warning = _ring(doorbell, [(run.id, run.attempt, run.queue) for run in fresh[:to_ring]])
+            to_ring = max(0, to_ring - len(fresh))
         on_progress(len(chunk))
     return Enqueued(experiment=definition.name, total=definition.size, ids=tuple(ids), warning=warning)
 

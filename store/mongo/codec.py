@@ -1,6 +1,8 @@
 """Our frozen dataclasses as MongoDB documents and back. `id` is stored as `_id`."""
 
+from collections.abc import Sequence
 from dataclasses import is_dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -10,15 +12,25 @@ from store.mongo.client import Document
 
 T = TypeVar("T")
 
+_ATOMS = frozenset({str, int, float, bool, type(None), bytes, datetime})
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 
 def to_document(value: Any) -> Document:
     """The document of a dataclass instance."""
-    document: Document = plain(value)
-    if "id" in document:
-        document = {"_id": document.pop("id"), **document}
-    return document
+    return to_documents([value])[0]
+
+
+def to_documents(values: Sequence[Any]) -> list[Document]:
+    """Many at once: what they share (task, resources, provenance) is converted once."""
+    shared: dict[int, Any] = {}
+    documents = []
+    for value in values:
+        document = {name: plain(getattr(value, name), shared) for name in value.__dataclass_fields__}
+        if "id" in document:
+            document = {"_id": document.pop("id"), **document}
+        documents.append(document)
+    return documents
 
 
 def from_document(kind: type[T], document: Document) -> T:
@@ -31,14 +43,28 @@ def from_document(kind: type[T], document: Document) -> T:
     return loaded
 
 
-def plain(value: Any) -> Any:
-    """Dataclasses as dicts, enums as their values, tuples as lists; everything else as it is."""
+def plain(value: Any, shared: dict[int, Any] | None = None) -> Any:
+    """Dataclasses as dicts, enums as their values, tuples as lists; everything else as it is.
+
+    `shared` remembers conversions by identity; the objects must outlive it.
+    """
+    if type(value) in _ATOMS:
+        return value
+    if shared is not None and id(value) in shared:
+        return shared[id(value)]
+    made = _plain(value, shared)
+    if shared is not None and is_dataclass(value):
+        shared[id(value)] = made
+    return made
+
+
+def _plain(value: Any, shared: dict[int, Any] | None) -> Any:
     if is_dataclass(value):
-        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        return {name: plain(getattr(value, name), shared) for name in value.__dataclass_fields__}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return [plain(item, shared) for item in value]
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: plain(item, shared) for key, item in value.items()}
     return value

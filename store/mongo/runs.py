@@ -12,7 +12,7 @@ from pymongo.errors import BulkWriteError
 from store.errors import AmbiguousId, NoSuchRun
 from store.experiments import Experiment
 from store.mongo.client import Connected, Document, Session, guarded
-from store.mongo.codec import from_document, to_document
+from store.mongo.codec import from_document, to_document, to_documents
 from store.runs import Run
 from store.states import State
 from store.store import RunQuery
@@ -34,7 +34,7 @@ class Runs(Connected):
         """Insert the runs that are not there yet. The unique index decides when two people enqueue at once."""
         ids = [run.id for run in runs]
         there = {d["_id"] for d in self.database["runs"].find({"_id": {"$in": ids}}, {"_id": 1})}
-        fresh = [to_document(run) for run in runs if run.id not in there]
+        fresh = to_documents([run for run in runs if run.id not in there])
         if not fresh:
             return []
         try:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,10 +57,7 @@ def down(settings: Settings) -> tuple[str, ...]:
         live = {name: found for name, server in _ours(settings) if (found := server.running(where))}
         for found in live.values():
             process.stop(found)
-        for socket_file in (where.mongo_socket, where.redis_socket):
-            socket_file.unlink(missing_ok=True)
-        if where.sockets.exists():
-            where.sockets.rmdir()
+        shutil.rmtree(where.sockets, ignore_errors=True)  # nothing but sockets is in there
     return tuple(live)
 
 
