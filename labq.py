@@ -197,8 +197,9 @@ def _checkpoint_writer(what: Any, step: int) -> tuple[str, Any]:
 def _save_arrays(target: Path, arrays: Mapping[str, Any]) -> None:
     import numpy
 
+    named: dict[str, Any] = {name: numpy.asarray(value) for name, value in arrays.items()}
     with open(target, "wb") as file:
-        numpy.savez(file, **{name: numpy.asarray(value) for name, value in arrays.items()})
+        numpy.savez(file, **named)
 
 
 def _remove(path: Path) -> None:

@@ -9,17 +9,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from queueing.expand import Definition, configurations, sweep_mistakes
-from queueing.experiment_file import ExperimentFile, check_value
-from queueing.mistakes import sentences
+from queueing.experiment_file import ExperimentFile
+from queueing.mistakes import at, sentences, shortened
 from queueing.placeholders import fill, mistakes_in
 from queueing.reading import line_of, read_file
+from queueing.values import mistakes_in_values
 from store.errors import BadExperiment
 from store.runs import Task
 from store.settings import Settings
 
 _TRAINER_MODULES = {"rnn": "trainer"}
 _CHECK_S = 120
-MOST_MISTAKES = 20
 
 
 def define(path: Path, settings: Settings) -> Definition:
@@ -30,24 +30,40 @@ def define(path: Path, settings: Settings) -> Definition:
 
 def define_table(table: dict[str, Any], text: str, path: Path, settings: Settings) -> Definition:
     """Check a table that was read from `path`, or that a Python programme made."""
-    source = str(path)
-    file = _validated(table, text, source, is_toml=path.suffix == ".toml")
-    mistakes = [*_task_mistakes(file), *sweep_mistakes(file), *_table_mistakes(file)]
-    workdir = (path.absolute().parent / Path(file.workdir or ".").expanduser()).resolve()
-    if not workdir.is_dir():
-        mistakes.append(f"workdir: there is no folder {workdir}")
-    _raise(source, text, mistakes, is_toml=path.suffix == ".toml")
+    source, is_toml = str(path), path.suffix.lower() == ".toml"
+    file = _validated(table, text, source, is_toml=is_toml)
+    mistakes = [*_task_mistakes(file), *sweep_mistakes(file), *_env_mistakes(file)]
+    workdir, said = _workdir(file, path)
+    _raise(source, text, [*mistakes, *said], is_toml=is_toml)
     definition = _definition(file, workdir, path, text, settings)
     _raise(source, text, _run_mistakes(definition), is_toml=False)
     return definition
 
 
 def _validated(table: dict[str, Any], text: str, source: str, *, is_toml: bool) -> ExperimentFile:
+    if bad := mistakes_in_values(table):
+        raise BadExperiment(source, shortened([at(path, said, text, is_toml=is_toml) for path, said in bad[:100]]))
     try:
         return ExperimentFile.model_validate(table)
     except ValidationError as error:
-        found = sentences(error, ExperimentFile, text, is_toml=is_toml)
-        raise BadExperiment(source, found[:MOST_MISTAKES]) from error
+        raise BadExperiment(source, shortened(sentences(error, ExperimentFile, text, is_toml=is_toml))) from error
+
+
+def _workdir(file: ExperimentFile, path: Path) -> tuple[Path, list[str]]:
+    """The folder a run starts in, and what is wrong with it."""
+    if file.workdir == "":
+        return path, ['workdir: is empty; "." is the folder of this file']
+    try:
+        workdir = (path.absolute().parent / Path(file.workdir or ".").expanduser()).resolve()
+        if workdir.is_dir():
+            return workdir, []
+        return path, [
+            f"workdir: {workdir} is a file, not a folder"
+            if workdir.exists()
+            else f"workdir: there is no folder {workdir}"
+        ]
+    except (OSError, ValueError, RuntimeError) as error:
+        return path, [f"workdir: {getattr(error, 'strerror', None) or error}"]
 
 
 def _task_mistakes(file: ExperimentFile) -> list[str]:
@@ -58,8 +74,6 @@ def _task_mistakes(file: ExperimentFile) -> list[str]:
         return []
     if not file.command or not file.command[0].strip():
         return ['command: is empty; allowed: a list such as ["python", "train.py", "--lr", "{lr}"]']
-    if any("\0" in argument for argument in file.command):
-        return ["command: holds a NUL character"]
     unused = [f"{name}: is for the built-in trainer; a command reads files itself" for name in _trainer_tables(file)]
     return unused + mistakes_in(file.command, [*file.params, *file.sweep.params, *_seed(file)])
 
@@ -72,14 +86,9 @@ def _trainer_tables(file: ExperimentFile) -> list[str]:
     return [name for name, value in (("data", file.data), ("head", file.head)) if value is not None]
 
 
-def _table_mistakes(file: ExperimentFile) -> list[str]:
-    try:
-        check_value("data", file.data or {})
-        check_value("head", file.head or [])
-    except ValueError as error:
-        return [str(error)]
+def _env_mistakes(file: ExperimentFile) -> list[str]:
     bad = [name for name in file.env if not name or "=" in name or name.startswith("LABQ_")]
-    return [f"env.{name}: is no name for a variable of a run" for name in bad]
+    return [f"env.{name}: is no name for a variable of a run; LABQ_… is reserved, '=' is not allowed" for name in bad]
 
 
 def _definition(file: ExperimentFile, workdir: Path, path: Path, text: str, settings: Settings) -> Definition:
@@ -119,9 +128,11 @@ def _run_mistakes(definition: Definition) -> list[str]:
         return []
     for params, repeat in configurations(definition):
         try:
-            fill(definition.task.command, params, repeat)
+            filled = fill(definition.task.command, params, repeat)
         except ValueError as error:
             return [f"command: {error}"]
+        if not filled[0].strip() or any("\0" in argument for argument in filled):
+            return [f"command: with {params} it is {filled}, which names no programme"]
     return []
 
 
@@ -130,19 +141,22 @@ def _trainer_mistakes(definition: Definition) -> list[str]:
     assert definition.task.trainer is not None
     module = _TRAINER_MODULES[definition.task.trainer]
     lines = "".join(json.dumps(params) + "\n" for params, _ in configurations(definition))
-    done = subprocess.run(
-        [sys.executable, "-P", "-E", "-m", module, "--check"],
-        input=lines, capture_output=True, text=True, timeout=_CHECK_S, cwd=definition.task.workdir, check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-E", "-m", module, "--check"],
+            input=lines, capture_output=True, text=True, timeout=_CHECK_S, cwd=definition.task.workdir, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [f"trainer {definition.task.trainer}: the check failed: {error}"]
     if done.returncode != 0:
         return [f"trainer {definition.task.trainer}: the check failed: {done.stderr.strip()[-500:]}"]
     found = [mistake for line in done.stdout.splitlines() for mistake in json.loads(line)]
-    return [f"params: {mistake}" for mistake in dict.fromkeys(found)][:MOST_MISTAKES]
+    return [f"params: {mistake}" for mistake in dict.fromkeys(found)]
 
 
 def _raise(source: str, text: str, mistakes: list[str], *, is_toml: bool) -> None:
     if mistakes:
-        raise BadExperiment(source, [_with_line(mistake, text) if is_toml else mistake for mistake in mistakes])
+        raise BadExperiment(source, shortened([_with_line(m, text) if is_toml else m for m in mistakes]))
 
 
 def _with_line(mistake: str, text: str) -> str:

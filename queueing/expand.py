@@ -2,14 +2,16 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from queueing.experiment_file import RESERVED_PARAMS, ExperimentFile, check_value
-from queueing.keys import run_id, run_key
+from queueing.experiment_file import RESERVED_PARAMS, ExperimentFile
+from queueing.keys import canonical, run_id, run_key
 from store.runs import Notify, Resources, Retry, Run, Task
+
+MOST_RUNS = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +48,25 @@ def sweep_mistakes(file: ExperimentFile) -> list[str]:
     swept, fixed = file.sweep.params, file.params
     for name in RESERVED_PARAMS:
         if name in fixed or name in swept:
-            mistakes.append(f"params.{name}: the name is reserved for the table [{name}]")
+            mistakes.append(f"params.{name}: the name is reserved, for {{repeat}} and the tables [data] and [[head]]")
+    zipped = file.sweep.method == "zip"
     for name, values in swept.items():
-        mistakes += _axis_mistakes(name, values)
+        mistakes += _axis_mistakes(name, values, may_repeat=zipped)
         if name in fixed:
             mistakes.append(f"sweep.params.{name}: is given in [params] too; keep one of them")
     if file.sweep.repeat > 1 and "seed" in swept:
         mistakes.append("sweep.params.seed: repeat makes the seeds; keep one of them")
-    if file.sweep.repeat > 1 and not isinstance(fixed.get("seed", 0), int):
-        mistakes.append("params.seed: must be a whole number when repeat makes more of them")
+    if file.sweep.repeat > 1 and not _is_seed(fixed.get("seed", 0)):
+        mistakes.append("params.seed: must be a whole number of at most 62 bits when repeat makes more of them")
     lengths = {name: len(values) for name, values in swept.items()}
-    if file.sweep.method == "zip" and len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{name} has {n}" for name, n in lengths.items())
-        mistakes.append(f"sweep.params: method zip pairs values, but {shown}")
+    if zipped and len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name} has {n}" for name, n in list(lengths.items())[:8])
+        return [*mistakes, f"sweep.params: method zip pairs values, but {shown}"]
+    count = file.sweep.repeat * (min(lengths.values(), default=1) if zipped else math.prod(lengths.values()))
+    if count > MOST_RUNS:
+        mistakes.append(f"sweep: makes {count} runs; allowed: at most {MOST_RUNS} from one file")
+    elif zipped and (twice := _first_twice(zip(*swept.values(), strict=True))):
+        mistakes.append(f"sweep.params: the combination {twice} is given twice")
     return mistakes
 
 
@@ -101,17 +109,26 @@ def _with_seed(params: dict[str, Any], repeat: int) -> dict[str, Any]:
     return {**params, "seed": params.get("seed", 0) + repeat}
 
 
-def _axis_mistakes(name: str, values: list[Any]) -> list[str]:
+def _axis_mistakes(name: str, values: list[Any], *, may_repeat: bool) -> list[str]:
     place = f"sweep.params.{name}"
     if not name.isidentifier():
-        return [f"{place}: is no parameter name; allowed: letters, digits and _"]
+        return [f"{place}: is no parameter name; allowed: letters, digits and _, no digit in front"]
     if not values:
-        return [f"{place}: the list is empty, so the grid has no run; give at least one value"]
-    for value in values:
-        try:
-            check_value(place, value)
-        except ValueError as error:
-            return [str(error)]
-    shown = [repr(value) for value in values]
-    twice = next((text for text in shown if shown.count(text) > 1), None) if len(shown) != len(set(shown)) else None
+        return [f"{place}: the list is empty, so the sweep has no run; give at least one value"]
+    twice = None if may_repeat else _first_twice(values)
     return [f"{place}: {twice} is given twice"] if twice else []
+
+
+def _first_twice(values: Iterable[Any]) -> str | None:
+    """The first value that comes again, compared as a run's key compares: 1 is not 1.0."""
+    seen: set[str] = set()
+    for value in values:
+        text = canonical(value)
+        if text in seen:
+            return text[:80]
+        seen.add(text)
+    return None
+
+
+def _is_seed(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**62

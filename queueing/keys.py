@@ -11,10 +11,13 @@ ID_LENGTH = 12
 
 
 def run_key(experiment: str, command: Sequence[str], trainer: str | None, params: dict[str, Any], repeat: int) -> str:
-    """SHA-256 over canonical JSON: sorted keys, shortest numbers that read back the same."""
-    identity = [experiment, list(command), trainer, params, repeat]
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """SHA-256 over the canonical text of what a run is."""
+    return hashlib.sha256(canonical([experiment, list(command), trainer, params, repeat]).encode()).hexdigest()
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and the shortest numbers that read back the same."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def run_id(key: str) -> str:

@@ -1,6 +1,7 @@
 """The validation library's findings as sentences: place, what was found, what is allowed."""
 
 from difflib import get_close_matches
+from reprlib import Repr
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -8,30 +9,39 @@ from pydantic_core import ErrorDetails
 
 from queueing.reading import line_of
 
+MOST_MISTAKES = 20
+
 
 def sentences(error: ValidationError, model: type[BaseModel], text: str, *, is_toml: bool) -> list[str]:
     """One sentence per mistake, each with the line where the file format lets us find it."""
-    return list(dict.fromkeys(_sentence(details, model, text, is_toml) for details in error.errors()))
+    return [_sentence(details, model, text, is_toml) for details in error.errors()[: MOST_MISTAKES + 1]]
+
+
+def shortened(mistakes: list[str]) -> list[str]:
+    """The first ones, and how many more there are; none longer than a few lines."""
+    once = [mistake if len(mistake) <= 600 else f"{mistake[:597]}…" for mistake in dict.fromkeys(mistakes)]
+    more = len(once) - MOST_MISTAKES
+    return once if more <= 0 else [*once[:MOST_MISTAKES], f"… and {more} more" if more > 1 else "… and more"]
+
+
+def at(path: tuple[str | int, ...], said: str, text: str, *, is_toml: bool) -> str:
+    """A sentence with its place in front."""
+    line = line_of(text, path) if is_toml else None
+    return f"{f'line {line}: ' if line else ''}{place(path)}: {said}" if path else said
 
 
 def place(path: tuple[str | int, ...]) -> str:
     """`('sweep', 'params', 'lr', 0)` as `sweep.params.lr[0]`."""
     out = ""
     for part in path:
-        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+        name = part if isinstance(part, int) else part[:60] or '""'
+        out += f"[{part}]" if isinstance(part, int) else f".{name}" if out else str(name)
     return out
 
 
 def _sentence(details: ErrorDetails, model: type[BaseModel], text: str, is_toml: bool) -> str:
-    path = tuple(part for part in details["loc"] if not _is_internal(part))
-    line = line_of(text, path) if is_toml else None
-    where = f"line {line}: " if line else ""
-    return f"{where}{place(path)}: {_cause(details, model, path)}"
-
-
-def _is_internal(part: str | int) -> bool:
-    """Names the library adds to a path for its own steps."""
-    return isinstance(part, str) and ("function-" in part or "[" in part)
+    path = tuple(part for part in details["loc"] if part != "[key]")
+    return at(path, _cause(details, model, path), text, is_toml=is_toml)
 
 
 def _cause(details: ErrorDetails, model: type[BaseModel], path: tuple[str | int, ...]) -> str:
@@ -39,10 +49,16 @@ def _cause(details: ErrorDetails, model: type[BaseModel], path: tuple[str | int,
     if kind == "missing":
         return "is missing"
     if kind == "extra_forbidden":
-        return f"unknown key{_nearest(str(path[-1]), _keys_at(model, path[:-1]))}"
+        return f"unknown key{_nearest(str(path[-1])[:60], _keys_at(model, path[:-1]))}"
     if kind in ("value_error", "assertion_error"):
         said = details["msg"].removeprefix("Value error, ")
-        return said if said.split(" ")[0] in found or " is " in said.split(";")[0][:40] else f"{found}: {said}"
+        return (
+            f"is {found}; {said}"
+            if said.startswith("allowed")
+            else f"{found} {said}"
+            if said.startswith("is ")
+            else said
+        )
     return f"is {found}; {_allowed(kind, details)}"
 
 
@@ -54,7 +70,7 @@ def _allowed(kind: str, details: ErrorDetails) -> str:
         "int_from_float": "allowed: a whole number",
         "float_type": "allowed: a number",
         "bool_type": "allowed: true or false",
-        "list_type": "allowed: a list in [ ]",
+        "list_type": 'allowed: a list, such as ["python", "train.py"]',
         "dict_type": "allowed: a table of keys and values",
         "model_type": "allowed: a table of keys and values",
         "greater_than_equal": f"allowed: {context.get('ge')} or more",
@@ -81,5 +97,13 @@ def _keys_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    """As the file would have it, cut before it gets long: the value may be huge."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    shorten = Repr()
+    shorten.maxstring = shorten.maxother = 60
+    shorten.maxlevel = 2
+    text = shorten.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -2,17 +2,19 @@
 
 import json
 import re
+import stat
 import tomllib
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from queueing.yaml_loader import Loader
 from store.errors import BadExperiment
 
 SUFFIXES = (".toml", ".yaml", ".yml", ".json")
-MAX_BYTES = 16 << 20
+_KINDS: dict[type, str] = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false"}
+MAX_BYTES = 2 << 20
 
 
 def read_file(path: Path) -> tuple[dict[str, Any], str]:
@@ -22,8 +24,8 @@ def read_file(path: Path) -> tuple[dict[str, Any], str]:
         raise BadExperiment(source, [f"the name ends in {path.suffix!r}; allowed: {', '.join(SUFFIXES)}"])
     text = _text(path, source)
     table = _parse(path.suffix.lower(), text, source)
-    if not isinstance(table, dict):
-        found = "nothing" if table is None else f"a {type(table).__name__}"
+    if not isinstance(table, dict) or not table:
+        found = "nothing" if table in (None, {}) else _KINDS.get(type(table), "no table")
         raise BadExperiment(source, [f"holds {found}; an experiment is a table of keys, at least: name, command"])
     return table, text
 
@@ -46,20 +48,28 @@ def line_of(text: str, path: tuple[str | int, ...]) -> int | None:
 
 def _text(path: Path, source: str) -> str:
     try:
-        data = path.read_bytes()
+        data = _bytes(path)
     except FileNotFoundError as error:
         raise BadExperiment(source, ["there is no such file"]) from error
-    except IsADirectoryError as error:
-        raise BadExperiment(source, ["is a folder, not a file"]) from error
-    except OSError as error:
-        raise BadExperiment(source, [f"cannot be read: {error.strerror}"]) from error
+    except (OSError, ValueError) as error:
+        raise BadExperiment(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from error
+    if data is None:
+        raise BadExperiment(source, ["is a folder" if path.is_dir() else "is no regular file"])
     if len(data) > MAX_BYTES:
-        raise BadExperiment(source, [f"has {len(data)} bytes; an experiment file has at most {MAX_BYTES}"])
+        raise BadExperiment(source, [f"is larger than {MAX_BYTES} bytes; split the experiment"])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise BadExperiment(source, [f"line {line}: byte 0x{data[error.start]:02x} is not UTF-8 text"]) from error
+
+
+def _bytes(path: Path) -> bytes | None:
+    """A little more than is allowed at most; None for what is no file, which might never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        return None
+    with open(path, "rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def _parse(suffix: str, text: str, source: str) -> Any:
@@ -68,15 +78,17 @@ def _parse(suffix: str, text: str, source: str) -> Any:
             return tomllib.loads(text)
         if suffix == ".json":
             return json.loads(text, object_pairs_hook=_unique_pairs)
-        return yaml.load(text, _UniqueKeyLoader)
+        return yaml.load(text, Loader)
     except tomllib.TOMLDecodeError as error:
         raise BadExperiment(source, [f"is not TOML: {error}"]) from error
     except json.JSONDecodeError as error:
         raise BadExperiment(source, [f"line {error.lineno}, column {error.colno}: is not JSON: {error.msg}"]) from error
     except yaml.MarkedYAMLError as error:
         raise BadExperiment(source, [_yaml_mistake(error)]) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadExperiment(source, [str(error).splitlines()[0]]) from error
+    except RecursionError as error:
+        raise BadExperiment(source, ["is nested too deeply"]) from error
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
+        raise BadExperiment(source, [f"cannot be understood: {(str(error).splitlines() or ['?'])[0][:200]}"]) from error
 
 
 def _yaml_mistake(error: yaml.MarkedYAMLError) -> str:
@@ -95,15 +107,3 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"key {key!r} is given twice")
         table[key] = value
     return table
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's own loader lets the last of two equal keys win silently; here that is a mistake."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)

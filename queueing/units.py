@@ -1,25 +1,29 @@
 """Durations and sizes as people write them."""
 
-import math
 import re
 
 _DURATION = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+LONGEST_S = 10 * 366 * 86400
+LARGEST_BYTES = 10**18
 _SIZE = {
     "": 1, "b": 1, "k": 1000, "kb": 1000, "kib": 1024, "m": 1000**2, "mb": 1000**2, "mib": 1024**2,
     "g": 1000**3, "gb": 1000**3, "gib": 1024**3, "t": 1000**4, "tb": 1000**4, "tib": 1024**4,
 }  # fmt: skip
 
 
+_PART = re.compile(r"(\d{1,12}(?:\.\d+)?)\s*([a-z]+)\s*", re.ASCII)
+
+
 def parse_duration(value: object) -> float:
     """Seconds: `90`, `"90s"`, `"1h30m"`, `"4h"`. Raises ValueError with what is allowed."""
-    allowed = 'a duration above 0, such as "90s", "30m", "4h", "1d12h" or a number of seconds'
+    allowed = 'a duration above 0, such as "90s", "30m", "4h", "1d12h" or a number of seconds, at most ten years'
     if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = float(value) if abs(value) <= LONGEST_S else 0.0
     elif isinstance(value, str):
         seconds = _sum_of_parts(value.strip().lower(), allowed)
     else:
         raise ValueError(f"allowed: {allowed}")
-    if not 0 < seconds < math.inf:
+    if not 0 < seconds <= LONGEST_S:
         raise ValueError(f"allowed: {allowed}")
     return seconds
 
@@ -28,10 +32,11 @@ def parse_size(value: object) -> int:
     """Bytes: `1000`, `"12GB"` (10^9), `"12GiB"` (2^30). Raises ValueError with what is allowed."""
     allowed = 'a size above 0, such as "500MB", "12GB", "16GiB" or a number of bytes'
     text = str(value).strip().lower() if isinstance(value, int | float | str) and not isinstance(value, bool) else ""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)", text)
-    if match is None or match[2] not in _SIZE or float(match[1]) <= 0:
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d+)?)\s*([kmgt]?i?b?)", text, re.ASCII)
+    size_bytes = float(match[1]) * _SIZE.get(match[2], 0) if match else 0.0
+    if not 1 <= size_bytes <= LARGEST_BYTES:
         raise ValueError(f"allowed: {allowed}")
-    return int(float(match[1]) * _SIZE[match[2]])
+    return int(size_bytes)
 
 
 def format_duration(seconds: float) -> str:
@@ -55,9 +60,9 @@ def format_size(size_bytes: float) -> str:
 
 
 def _sum_of_parts(text: str, allowed: str) -> float:
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    if re.fullmatch(r"\d{1,12}(\.\d+)?", text, re.ASCII):
         return float(text)
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text)
-    if not parts or re.sub(r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*", "", text) or any(u not in _DURATION for _, u in parts):
+    parts = re.findall(_PART, text)
+    if not parts or re.sub(_PART, "", text) or any(u not in _DURATION for _, u in parts):
         raise ValueError(f"allowed: {allowed}")
     return sum(float(number) * _DURATION[unit] for number, unit in parts)

@@ -4,6 +4,7 @@ One table names each setting, its type, default and meaning; unknown keys are re
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -104,6 +105,10 @@ DOCS: dict[str, str] = {
 }
 
 SECRETS = frozenset({"smtp_password"})
+SCHEMES = {
+    "mongo_url": ("mongodb://", "mongodb+srv://"),
+    "redis_url": ("redis://", "rediss://", "unix://"),
+}
 CHOICES = {"smtp_tls": ("tls", "starttls", "none")}
 
 
@@ -125,10 +130,13 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
             values[key] = _convert(key, value, f"{file}: {key}")
             origins[key] = str(file)
     for variable, text in _variables(environ).items():
-        key = variable.removeprefix("LABQ_").lower()
+        key = variable.removeprefix("LABQ_")
+        key = key.lower() if key.isupper() else variable
         values[key] = _convert(key, text, f"environment: {variable}")
         origins[key] = f"environment {variable}"
-    return Loaded(settings=Settings(**values), origins=origins)
+    settings = Settings(**values)
+    _check_together(settings)
+    return Loaded(settings=settings, origins=origins)
 
 
 def shown(key: str, value: Any) -> str:
@@ -157,11 +165,11 @@ def _files(start: Path) -> list[Path]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise BadSettings(f"{file}: {error}") from error
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings(f"{file}: cannot be read: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadSettings(f"{file}: {error}") from error
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
@@ -171,19 +179,36 @@ def _variables(environ: Mapping[str, str]) -> dict[str, str]:
 def _convert(key: str, value: Any, place: str) -> Any:
     convert = _converters().get(key)
     if convert is None:
-        raise BadSettings(f"{place} is no setting{_nearest(key)}; all settings: labq config")
+        raise BadSettings(f"{place} is no setting{_nearest(key)}")
     if key in CHOICES and value not in CHOICES[key]:
         raise BadSettings(f"{place} is {value!r}; allowed: {', '.join(CHOICES[key])}")
+    if key in SCHEMES and isinstance(value, str) and value and not value.startswith(SCHEMES[key]):
+        raise BadSettings(f"{place} begins with none of: {', '.join(SCHEMES[key])}")
     try:
         return convert(value)
     except (TypeError, ValueError) as error:
-        found = "…" if key in SECRETS else repr(value)
+        found = "…" if key in SECRETS or key in SCHEMES else repr(value)[:80]
         raise BadSettings(f"{place} is {found}; {error}") from error
+
+
+def _check_together(settings: Settings) -> None:
+    """Settings that are each fine and make no sense together."""
+    if settings.renew_s > settings.lease_s / 2:
+        raise BadSettings(
+            f"renew_s is {settings.renew_s:g}, lease_s {settings.lease_s:g}; renew at least twice a lease"
+        )
+    if settings.keep_checkpoints < 1:
+        raise BadSettings("keep_checkpoints is 0; a run needs at least 1 to go on from")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", settings.queue):
+        raise BadSettings(f"queue is {settings.queue[:80]!r}; allowed: letters, digits, '.', '_' and '-'")
+    wrong = [to for to in settings.notify_to if not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", to)]
+    if wrong:
+        raise BadSettings(f"notify_to: {wrong[0][:80]!r} is no e-mail address")
 
 
 def _nearest(key: str) -> str:
     near = get_close_matches(key, list(_converters()), n=3)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"; did you mean {' or '.join(near)}?" if near else f"; there are: {', '.join(_converters())}"
 
 
 def _converters() -> dict[str, Callable[[Any], Any]]:
@@ -191,7 +216,7 @@ def _converters() -> dict[str, Callable[[Any], Any]]:
         str: _text,
         int: _whole,
         float: _positive,
-        Path: lambda value: Path(_text(value)).expanduser().absolute(),
+        Path: _path,
         tuple[str, ...]: _texts,
     }
     return {field.name: by_type[field.type] for field in fields(Settings)}
@@ -203,9 +228,16 @@ def _text(value: Any) -> str:
     return value
 
 
+def _path(value: Any) -> Path:
+    try:
+        return Path(_text(value) or "~nobody").expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError("allowed: a folder") from error
+
+
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdigit():
-        raise ValueError("allowed: a whole number from 0")
+    if isinstance(value, bool) or not isinstance(value, int | str) or not re.fullmatch(r"[0-9]{1,5}", str(value)):
+        raise ValueError("allowed: a whole number from 0 to 99999")
     return int(value)
 
 

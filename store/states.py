@@ -56,6 +56,8 @@ ENDED = frozenset({State.FINISHED, State.FAILED, State.CANCELLED})
 
 def check_transition(run_id: str, old: State, new: State) -> None:
     """Raise IllegalTransition unless the table allows `old` → `new`."""
+    if new is old:
+        raise IllegalTransition(f"run {run_id} is {old} already")
     if new not in TRANSITIONS[old]:
         allowed = ", ".join(sorted(TRANSITIONS[old]))
         raise IllegalTransition(f"run {run_id} is {old}: it cannot become {new} (from {old}: {allowed})")

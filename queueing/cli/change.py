@@ -12,8 +12,8 @@ from store.states import State, Wish
 def stop(options: argparse.Namespace) -> int:
     """A waiting run is cancelled now, a running one at its next renewal, after its grace."""
     with opened_store() as store:
-        runs = [store.run(name) for name in options.runs]
-        states = {run.id: store.wish(run.id, Wish.CANCEL) for run in runs}
+        runs = {run.id: run for run in (store.run(name) for name in options.runs)}
+        states = {run.id: store.wish(run.id, Wish.CANCEL) for run in runs.values()}
     if options.json:
         print_json(states)
         return ExitCode.OK
@@ -28,7 +28,7 @@ def requeue(options: argparse.Namespace) -> int:
     with opened_store(chosen) as store:
         done: dict[str, str] = {}
         ended: list[Run] = []
-        for run in [store.run(name) for name in options.runs]:
+        for run in {run.id: run for run in (store.run(name) for name in options.runs)}.values():
             if run.state is State.RUNNING and not options.scratch:
                 store.wish(run.id, Wish.REQUEUE)
                 done[run.id] = "asked to checkpoint and requeue"

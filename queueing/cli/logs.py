@@ -18,7 +18,8 @@ def logs(options: argparse.Namespace) -> int:
     with opened_store() as store:
         run = store.run(options.run)
         if options.attempt is not None and not 1 <= options.attempt <= run.attempt:
-            raise UserError(f"run {run.id} has the attempts 1 to {run.attempt}, not {options.attempt}")
+            known = f"has the attempts 1 to {run.attempt}" if run.attempt else "has not been tried yet"
+            raise UserError(f"run {run.id} {known}; there is no attempt {options.attempt}")
         attempt = options.attempt or run.attempt
         if options.json:
             data = b"".join(chunk.data for chunk in store.log(run.id, attempt))

@@ -1,5 +1,6 @@
 """The `labq` script. Nothing heavy is imported before a verb needs it: `labq --help` is there in a blink."""
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -14,6 +15,9 @@ from store.errors import ExitCode, LabqError  # noqa: E402
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; a user's mistake is one clear message and a non-zero exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows ASCII only is no reason to fail
     options = build_parser().parse_args(arguments)
     module, function = options.target.split(":")
     try:

@@ -1,6 +1,7 @@
 """All verbs and their options. `target` names the function that carries a verb out; it is imported only then."""
 
 import argparse
+import re
 from collections.abc import Callable
 
 _EPILOG = "Exit codes: 0 done, 1 failed, 2 a mistake in what you gave, 3 a server is away, 130 interrupted."
@@ -9,12 +10,17 @@ _EPILOG = "Exit codes: 0 done, 1 failed, 2 a mistake in what you gave, 3 a serve
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(
-        prog="labq", description="An experiment queue: enqueue, go home, lose nothing.", epilog=_EPILOG
+        prog="labq",
+        description="An experiment queue: enqueue, go home, lose nothing.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
     def verb(name: str, target: str, summary: str, *options: Callable[[argparse.ArgumentParser], None]) -> None:
-        added = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        described = summary[0].upper() + summary[1:] + "."
+        added = verbs.add_parser(name, help=summary, description=described, allow_abbrev=False)
         added.set_defaults(target=target)
         added.add_argument("--json", action="store_true", help="print JSON for programmes")
         for option in options:
@@ -81,8 +87,10 @@ def _requeue(parser: argparse.ArgumentParser) -> None:
 
 def _worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--count", type=_positive, default=1, metavar="N", help="how many at once (default 1)")
-    parser.add_argument("--queue", metavar="QUEUE", help="queue to serve (default: the setting `queue`)")
-    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="what this machine is; repeatable")
+    parser.add_argument("--queue", type=_name, metavar="QUEUE", help="queue to serve (default: the setting `queue`)")
+    parser.add_argument(
+        "--tag", action="append", type=_name, default=[], metavar="TAG", help="what this machine is; repeatable"
+    )
     parser.add_argument("--gpus", type=_count, default=0, metavar="N", help="GPUs a run may ask for (default 0)")
     parser.add_argument("--burst", action="store_true", help="leave when there is nothing to do")
 
@@ -96,12 +104,27 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    if not re.fullmatch("[0-9]{1,6}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 999999")
     return int(text)
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 999")
     return int(text)
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed: letters, digits, '.', '_' and '-'")
+    return text
+
+
+class _Version(argparse.Action):
+    """Looked up only when asked for: the metadata of packages takes a while to read."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        parser.exit(0, f"labq {version('labq')}\n")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-from store.errors import ExitCode
+from store.errors import ExitCode, UserError
 from worker.demo.stage import Stage
 from worker.demo.story import Report, tell_story
 from worker.demo.telling import Teller
@@ -18,7 +18,7 @@ def demo(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _as_interrupt)
     tell = Teller(as_json=options.json)
-    keep = Path(options.keep).absolute() if options.keep else None
+    keep = _made(Path(options.keep).absolute()) if options.keep else None
     with Stage() as stage:
         report = tell_story(stage, tell, keep)
         tell.step("Stopping everything and removing the temporary folder")
@@ -26,6 +26,15 @@ def demo(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(asdict(report)))
     return ExitCode.OK if went_well(report) else ExitCode.FAILED
+
+
+def _made(folder: Path) -> Path:
+    """Before anything else: a minute later would be late to find that it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--keep {folder}: cannot be made: {error.strerror}") from error
+    return folder
 
 
 def went_well(report: Report) -> bool:

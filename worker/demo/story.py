@@ -120,7 +120,6 @@ def _show_results(stage: Stage, tell: Teller, runs: list[Run], keep: Path | None
     for mail in mails:
         tell.say(f"  {mail.name}  {_subject(mail)}")
     if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
         for mail in mails:
             shutil.copy(mail, keep)
         for run in grid:
