@@ -171,7 +171,7 @@ def test_a_grandchild_in_a_session_of_its_own_does_not_survive(lab: Lab, how: st
 
     def forked() -> list[psutil.Process]:
         found = supervisor_of(worker).children(recursive=True)
-        mine = [p for p in found if "forker.py" in " ".join(p.cmdline())]
+        mine = [p for p in found if is_alive(p) and "forker.py" in " ".join(p.cmdline())]
         return mine if len(mine) == 2 else []
 
     processes = until(forked, what="the grandchild")
