@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 import psutil
@@ -25,19 +26,29 @@ class Outcome(IntEnum):
     CRASHED = 12
 
 
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+
+@contextmanager
+def stop_signals_held() -> Iterator[None]:
+    """Signals wait until the block is left."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
 class Horse:
-    """A forked process that does one look."""
+    """A forked process that does one look. Make it while stop signals are held: the child would run our handlers."""
 
     def __init__(self, look: Callable[[], Outcome]) -> None:
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
-        # A signal between fork and the child's own handlers would run the worker's handlers in the child.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         self.pid = os.fork()
         if self.pid == 0:
             os._exit(_inside(look, parent))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
     def terminate(self) -> None:
         """Once: checkpoint and requeue. Twice: now."""
@@ -64,7 +75,7 @@ def _inside(look: Callable[[], Outcome], parent: int) -> int:
         os.setpgrp()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         return look()
     except BaseException:  # noqa: BLE001 - nothing may escape into the worker's stack below this fork
         traceback.print_exc()

@@ -17,7 +17,7 @@ from store.errors import DoorbellUnavailable, LabqError, StoreUnavailable, Super
 from store.logbook import say, warn
 from store.settings import Settings
 from store.workers import Worker
-from worker.horse import Horse, Outcome
+from worker.horse import Horse, Outcome, stop_signals_held
 from worker.linux import adopt_orphans
 from worker.rundir import sweep
 from worker.supervisor import Supervisor
@@ -122,7 +122,10 @@ class Loop:
 
     # ── looking ──
     def _look(self) -> Outcome:
-        self._horse = Horse(self._inside_the_fork)
+        with stop_signals_held():  # from the fork until we know whom to pass a signal on to
+            if self._stopping:
+                return Outcome.NOTHING
+            self._horse = Horse(self._inside_the_fork)
         try:
             outcome = self._horse.wait()
         finally:
@@ -148,14 +151,14 @@ class Loop:
             if run is None:
                 return Outcome.NOTHING
             say("claimed", run=run.id, attempt=run.attempt, experiment=run.experiment)
-            Supervisor(store, doorbell, self._settings, self._worker, run).carry_out()
+            done = Supervisor(store, doorbell, self._settings, self._worker, run).carry_out()
             with suppress(LabqError):
                 store.seen(replace(self._worker, run=None))
         except Superseded:
             return Outcome.RAN
         except StoreUnavailable:
             return Outcome.STORE_AWAY
-        return Outcome.RAN
+        return Outcome.RAN if done else Outcome.NOTHING
 
     def _give_back(self, released: tuple[str, ...]) -> None:
         sweep(self._settings.runs_dir)

@@ -4,12 +4,16 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from store.runs import Run
+
+_MAKING = ".making-"
+_MAKING_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +58,14 @@ def make_run_dir(runs_dir: Path, run: Run) -> RunDir:
     """A fresh folder, locked by this process as long as it lives. Raises OSError."""
     runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = runs_dir / f"{run.id}-{run.attempt}"
-    if path.exists():
-        shutil.rmtree(path)
-    (path / "checkpoints").mkdir(mode=0o700, parents=True)
-    descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    making = runs_dir / f"{_MAKING}{path.name}"
+    for leftover in (path, making):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    (making / "checkpoints").mkdir(mode=0o700, parents=True)
+    descriptor = os.open(making / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+    making.rename(path)  # only now: a folder under its final name without a lock is one whose removal was cut short
     made = RunDir(path=path, lock=descriptor)
     made.params.write_text(json.dumps(run.params), encoding="utf-8")
     made.events.touch(mode=0o600)
@@ -90,8 +97,10 @@ def _kill_processes_of(folders: set[str]) -> None:
 def _is_abandoned(path: Path) -> bool:
     try:
         descriptor = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return not path.name.startswith(_MAKING) or time.time() - path.stat().st_mtime > _MAKING_S
     except OSError:
-        return False  # just being made
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

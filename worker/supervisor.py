@@ -27,7 +27,7 @@ from store.logbook import say, warn
 from store.runs import Checkpoint, Ending, Run
 from store.settings import Settings
 from store.states import Reason, State
-from store.store import Store
+from store.store import Settlement, Store
 from store.workers import Worker
 from worker.child import Child, Launch, peak_memory_bytes, plan, sweep_descendants
 from worker.classify import classify
@@ -40,6 +40,7 @@ from worker.shipper import Shipper
 T = TypeVar("T")
 TAIL_BYTES = 64 * 1024
 _RETRY_S = 0.5
+_OTHERS_FIRST_S = 15.0
 
 
 class Supervisor:
@@ -55,13 +56,16 @@ class Supervisor:
         self._superseded = False
         self._keeper = Keeper(store, doorbell, settings, worker, run, self._on_call)
 
-    def carry_out(self) -> None:
-        """Run the attempt to its end, whatever that is."""
+    def carry_out(self) -> bool:
+        """Run the attempt to its end, whatever that is; False when this machine cannot even begin."""
         self._listen_to_signals()
         self._keeper.start()
-        folder: RunDir | None = None
         try:
             folder = make_run_dir(self._settings.runs_dir, self._run)
+        except OSError as error:
+            self._give_up(error)
+            return False
+        try:
             ending = self._attempt(folder)
             if ending is not None and not self._superseded:
                 self._settle(ending)
@@ -69,15 +73,28 @@ class Supervisor:
             self._superseded = True
         except StoreUnavailable as error:
             warn("given-up", run=self._run.id, attempt=self._run.attempt, error=error)
-        except OSError as error:
-            self._settle(Ending(reason=_reason_of(error), message=f"the run directory cannot be made: {error}"))
         finally:
             self._keeper.stop()
             sweep_descendants()
             if self._superseded:
                 say("superseded", run=self._run.id, attempt=self._run.attempt)
-            if folder is not None:
-                folder.remove()
+            folder.remove()
+        return True
+
+    def _give_up(self, error: OSError) -> None:
+        """The disk of this machine is no fault of the run: others may take it, this worker pauses."""
+        warn("no-run-dir", run=self._run.id, attempt=self._run.attempt, error=error)
+        message = f"{socket.gethostname()}: the run directory cannot be made: {error}"
+        ending = Ending(reason=_reason_of(error), message=message)
+        back = Settlement(
+            state=State.QUEUED,
+            reason=ending.reason,
+            ending=ending,
+            backoff_s=_OTHERS_FIRST_S,
+            setbacks=self._run.setbacks,
+        )
+        self._store.settle(self._run.id, self._run.attempt, back)
+        self._keeper.stop()
 
     # ── the attempt ──
     def _attempt(self, folder: RunDir) -> Ending | None:

@@ -3,6 +3,7 @@
 import email
 import email.policy
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -98,6 +99,21 @@ def test_every_ending_has_its_reason(lab: Lab, command: str, reason: Reason, say
     assert ended.reason is reason
     assert ended.ending is not None
     assert says in ended.ending.message
+
+
+def test_a_machine_without_room_gives_the_run_to_others(lab: Lab, tmp_path: Path) -> None:
+    run = enqueue(lab, "room", 'name = "room"\ncommand = ["true"]\n')
+    shutil.rmtree(lab.home / "runs", ignore_errors=True)
+    (lab.home / "runs").write_text("no folder")
+    try:
+        lab.labq("worker", "--burst")
+        waiting = lab.run(run)
+        assert (waiting.state, waiting.reason, waiting.setbacks) == (State.QUEUED, Reason.REFUSED, 0)
+        assert waiting.ending is not None
+        assert "run directory cannot be made" in waiting.ending.message
+    finally:
+        (lab.home / "runs").unlink()
+    lab.labq("stop", run.id)
 
 
 def test_a_time_limit_lets_the_script_checkpoint_and_then_fails_it(lab: Lab) -> None:
