@@ -1,6 +1,5 @@
 """Runs into the store, tickets into Redis."""
 
-import getpass
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +11,7 @@ from queueing.expand import Definition, runs
 from queueing.git import snapshot
 from store.errors import DoorbellUnavailable
 from store.experiments import Experiment
+from store.identity import user_name
 from store.store import Store
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def enqueue(
     ids: list[str] = []
     warning = ""
     to_ring = RING_AT_MOST
-    for chunk in _chunks(runs(definition, now, getpass.getuser(), provenance), CHUNK):
+    for chunk in _chunks(runs(definition, now, user_name(), provenance), CHUNK):
         added = set(store.add_runs(chunk))
         fresh = [run for run in chunk if run.id in added]
         ids += [run.id for run in fresh]
@@ -68,7 +68,7 @@ def _ring(doorbell: Doorbell, tickets: list[tuple[str, int, str]]) -> str:
 def _experiment(definition: Definition, now: Any) -> Experiment:
     return Experiment(
         name=definition.name,
-        owner=getpass.getuser(),
+        owner=user_name(),
         source=definition.source,
         text=definition.text,
         tags=definition.tags,

@@ -18,6 +18,7 @@ RING_AT_MOST = 200
 """Tickets checked per round. One ticket is one claim, so the next round follows before the workers run dry."""
 
 LOST = Ending(reason=Reason.LOST, message="the worker was not heard of before its lease ended")
+ABANDONED = Ending(reason=Reason.LOST, message="the supervisor ended abnormally")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def repair(store: Store, doorbell: Doorbell, settings: Settings, owner: str) -> 
     failed: list[str] = []
     for run in store.expired() if steady_s >= settings.lease_s else []:
         try:
-            after = store.settle(run.id, run.attempt, verdict(run, LOST), only_expired=True)
+            after = store.settle(run.id, run.attempt, lambda now: verdict(now, LOST), only_expired=True)
         except Superseded:
             continue
         (released if after.state is State.QUEUED else failed).append(run.id)
@@ -63,9 +64,8 @@ def release_own(store: Store, worker: str) -> tuple[str, ...]:
     """A worker whose supervisor died abnormally gives its run back at once, without waiting for the lease."""
     released = []
     for run in store.held_by(worker):
-        ending = Ending(reason=Reason.LOST, message="the supervisor ended abnormally")
         try:
-            store.settle(run.id, run.attempt, verdict(run, ending))
+            store.settle(run.id, run.attempt, lambda now: verdict(now, ABANDONED))
         except Superseded:
             continue
         released.append(run.id)

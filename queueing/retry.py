@@ -14,16 +14,13 @@ def verdict(run: Run, ending: Ending) -> Settlement:
     setback: tried again while the policy lists the reason and fewer than `retry.max` setbacks came in a row without a
     newer checkpoint in between, else failed.
     """
-    match ending.reason:
-        case None:
-            return Settlement(state=State.FINISHED, ending=ending)
-        case Reason.DRAINED:
-            return Settlement(state=State.QUEUED, reason=Reason.DRAINED, ending=ending, setbacks=run.setbacks)
-        case Reason.STOPPED:
-            return Settlement(state=State.CANCELLED, reason=Reason.STOPPED, ending=ending, setbacks=run.setbacks)
-    if run.wish is Wish.CANCEL:
-        # Somebody wanted it gone before it was lost: it does not come back.
+    if ending.reason is None:
+        return Settlement(state=State.FINISHED, ending=ending)
+    if run.wish is Wish.CANCEL or (ending.reason is Reason.STOPPED and run.wish is not Wish.REQUEUE):
+        # Somebody wanted it gone, before it ended or while it was draining: it does not come back.
         return Settlement(state=State.CANCELLED, reason=Reason.STOPPED, ending=ending, setbacks=run.setbacks)
+    if ending.reason in (Reason.DRAINED, Reason.STOPPED):
+        return Settlement(state=State.QUEUED, reason=Reason.DRAINED, ending=ending, setbacks=run.setbacks)
     setbacks = 1 if made_progress(run) else run.setbacks + 1
     if ending.reason not in run.retry.on or setbacks > run.retry.max:
         return Settlement(state=State.FAILED, reason=ending.reason, ending=ending, setbacks=setbacks)

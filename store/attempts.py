@@ -5,17 +5,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from store.errors import IllegalTransition
-from store.runs import Attempt, Checkpoint, MetricSummary, Run, Shipped
+from store.runs import Attempt, Checkpoint, Run, Shipped
 from store.states import ENDED, State
 from store.store import Settlement
 
 
-def began(run: Run, checkpoint: Checkpoint | None, summary: dict[str, MetricSummary], facts: dict[str, Any]) -> Run:
+def began(run: Run, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run:
     """The run once its current attempt has chosen the checkpoint to go on from."""
     step = checkpoint.step if checkpoint else None
     return replace(
         run,
-        summary=summary,
         shipped=Shipped(attempt=run.attempt),
         checkpoint=checkpoint,
         progress=run.progress if checkpoint else None,

@@ -13,12 +13,12 @@ from typing import Any
 from store.attempts import began, requeued, settled
 from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, StoreFailed, Superseded
 from store.experiments import Experiment
-from store.metrics import LogChunk, Point, Series, Shipment, summarize_series
+from store.metrics import LogChunk, Point, Series, Shipment, extended
 from store.notices import Notice, NoticeState, notices_for
 from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run
 from store.runs import Attempt as AttemptRecord
 from store.states import State, Wish, check_transition
-from store.store import RunQuery, Settlement
+from store.store import Decision, RunQuery
 from store.workers import Worker
 
 
@@ -152,7 +152,7 @@ class MemoryStore:
             else:
                 last = (checkpoint.attempt, checkpoint.line)
                 self._points[run_id] = [(a, p) for a, p in self._points[run_id] if (a, p.line) <= last]
-            return self._put(began(run, checkpoint, self._summary(run_id), facts))
+            return self._put(replace(began(run, checkpoint, facts), summary=self._summary(run_id)))
 
     def renew(self, run_id: str, attempt: int, lease_s: float) -> Wish | None:
         """Extend the lease; return what a person asked for meanwhile."""
@@ -240,12 +240,13 @@ class MemoryStore:
         target.write_bytes(self._artifacts[artifact.run, artifact.name][1])
         return target
 
-    def settle(self, run_id: str, attempt: int, settlement: Settlement, *, only_expired: bool = False) -> Run:
+    def settle(self, run_id: str, attempt: int, decide: Decision, *, only_expired: bool = False) -> Run:
         """End the attempt and record what is owed."""
         with self._lock:
             run, now = self._held(run_id, attempt), self.now()
             if only_expired and run.lease is not None and run.lease.until > now:
                 raise Superseded(f"run {run_id}: attempt {attempt} still holds its lease")
+            settlement = decide(run) if callable(decide) else decide
             check_transition(run_id, run.state, settlement.state)
             self._owe(run, settlement.state)
             return self._put(settled(run, settlement, now))
@@ -369,7 +370,8 @@ class MemoryStore:
             self._outbox.setdefault(notice.id, replace(notice, created_at=self.now()))
 
     def _summary(self, run_id: str) -> dict[str, MetricSummary]:
-        summaries = {name: summarize_series(self.series(run_id, name)) for name in self.series_names(run_id)}
+        every = [self.series(run_id, name) for name in self.series_names(run_id)]
+        summaries = {one.name: extended(None, one.steps, one.values) for one in every}
         return {name: summary for name, summary in summaries.items() if summary is not None}
 
 

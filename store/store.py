@@ -3,7 +3,7 @@
 Every write of an attempt names (run, attempt) and raises Superseded once the run has moved on. Times are the server's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,9 @@ class Settlement:
     ending: Ending | None = None
     backoff_s: float = 0.0
     setbacks: int = 0
+
+
+Decision = Settlement | Callable[[Run], Settlement]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +123,8 @@ class Store(Protocol):
     def fetch_artifact(self, artifact: Artifact, folder: Path) -> Path:
         """Write a kept file into `folder`."""
 
-    def settle(self, run_id: str, attempt: int, settlement: Settlement, *, only_expired: bool = False) -> Run:
-        """End the attempt and record what is owed, in one write."""
+    def settle(self, run_id: str, attempt: int, decide: Decision, *, only_expired: bool = False) -> Run:
+        """End the attempt and record what is owed, in one write, decided on the run as it is then."""
 
     # ── repair ──
     def expired(self) -> list[Run]:

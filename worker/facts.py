@@ -1,6 +1,5 @@
 """Provenance at the start of an attempt: host, user, Python, packages, scheduler job."""
 
-import getpass
 import hashlib
 import json
 import os
@@ -14,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from store.identity import user_name
 from worker.child import Launch
 
 _ASK_S = 30
@@ -31,7 +31,7 @@ def host_facts(environ: Mapping[str, str]) -> dict[str, Any]:
     """What is known at once, without starting anything."""
     return {
         "host": socket.gethostname(),
-        "user": getpass.getuser(),
+        "user": user_name(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "labq": labq_version(),

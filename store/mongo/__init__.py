@@ -1,7 +1,6 @@
 """The store in MongoDB. Nothing outside this package and `store.servers` imports the driver."""
 
 from store.mongo.artifacts import Artifacts
-from store.mongo.checkpoints import Checkpoints
 from store.mongo.client import connect
 from store.mongo.crew import Crew
 from store.mongo.outbox import Outbox
@@ -9,7 +8,7 @@ from store.mongo.people import People
 from store.mongo.schema import ensure_schema
 
 
-class MongoStore(People, Checkpoints, Artifacts, Crew, Outbox):
+class MongoStore(People, Artifacts, Crew, Outbox):
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 
 

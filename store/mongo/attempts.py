@@ -1,13 +1,17 @@
 """An attempt's life: claim, begin, renew, ship, settle. Every write is fenced by (run, attempt, running)."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import pymongo
+from pydantic import ValidationError
 from pymongo import ReturnDocument
 
 from store.attempts import began, settled
 from store.errors import StoreFailed, Superseded
+from store.logbook import warn
 from store.metrics import Shipment
 from store.mongo.client import Document, Session, guarded
 from store.mongo.codec import from_document, plain, to_document
@@ -16,9 +20,10 @@ from store.mongo.runs import Runs
 from store.notices import notices_for
 from store.runs import Checkpoint, MetricSummary, Run
 from store.states import State, Wish, check_transition
-from store.store import Settlement
+from store.store import Decision
 from store.workers import Worker
 
+_SUMMARY_S = 300
 _BEST_FIRST = [("priority", -1), ("queued_at", 1), ("index", 1)]
 _DUE: Document = {"$or": [{"$eq": ["$not_before", None]}, {"$lte": ["$not_before", "$$NOW"]}]}
 
@@ -57,18 +62,27 @@ class Attempts(Runs, History):
 
     @guarded
     def begin(self, run_id: str, attempt: int, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run:
-        """Drop the points that this attempt will make again, and recompute the summary from those that stay."""
+        """Drop the points that this attempt will make again; then recompute the summary from those that stay.
+
+        The summary may take a while for millions of points, so it is no part of the transaction: nobody but this
+        attempt adds points meanwhile, and an attempt that dies in between is followed by one that begins anew.
+        """
 
         def work(session: Session) -> Run:
             run, now = self._held(run_id, attempt, session)
             dropped = self._drop_points_after(run_id, checkpoint, session)
-            summary = self._summary(run_id, session)
-            new = began(run, checkpoint, summary, facts)
-            self._save(new, ("summary", "shipped", "checkpoint", "history", "progress"), session)
+            new = began(run, checkpoint, facts)
+            self._save(new, ("shipped", "checkpoint", "history", "progress"), session)
             self._audit(run, "began", now, session, step=checkpoint and checkpoint.step, buckets_cut=dropped)
             return new
 
-        return self.in_transaction(work)
+        new = self.in_transaction(work)
+        with pymongo.timeout(_SUMMARY_S):
+            summary = self._summary(run_id)
+        saved = self.database["runs"].update_one(_token(run_id, attempt), {"$set": {"summary": plain(summary)}})
+        if not saved.matched_count:
+            raise _superseded(run_id, attempt)
+        return replace(new, summary=summary)
 
     @guarded
     def renew(self, run_id: str, attempt: int, lease_s: float) -> Wish | None:
@@ -122,13 +136,14 @@ class Attempts(Runs, History):
         self.in_transaction(work)
 
     @guarded
-    def settle(self, run_id: str, attempt: int, settlement: Settlement, *, only_expired: bool = False) -> Run:
+    def settle(self, run_id: str, attempt: int, decide: Decision, *, only_expired: bool = False) -> Run:
         """State, history and the owed notices change together or not at all."""
 
         def work(session: Session) -> Run:
             run, now = self._held(run_id, attempt, session)
             if only_expired and run.lease is not None and run.lease.until > now:
                 raise _superseded(run_id, attempt)
+            settlement = decide(run) if callable(decide) else decide
             check_transition(run_id, run.state, settlement.state)
             new = settled(run, settlement, now)
             fields = ("state", "reason", "ending", "setbacks", "lease", "wish", "not_before", "ended_at", "history")
@@ -143,13 +158,13 @@ class Attempts(Runs, History):
     def expired(self) -> list[Run]:
         """Running runs whose lease is over on the server's clock."""
         over = {"state": State.RUNNING.value, "$expr": {"$lt": ["$lease.until", "$$NOW"]}}
-        return [from_document(Run, document) for document in self.database["runs"].find(over).limit(1000)]
+        return _readable(self.database["runs"].find(over).limit(1000))
 
     @guarded
     def held_by(self, worker_name: str) -> list[Run]:
         """Running runs whose lease this worker holds."""
         held = {"state": State.RUNNING.value, "lease.worker": worker_name}
-        return [from_document(Run, document) for document in self.database["runs"].find(held)]
+        return _readable(self.database["runs"].find(held))
 
     @guarded
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:
@@ -187,6 +202,17 @@ def _token(run_id: str, attempt: int) -> Document:
 
 def _superseded(run_id: str, attempt: int) -> Superseded:
     return Superseded(f"run {run_id}: attempt {attempt} no longer holds it")
+
+
+def _readable(documents: Iterable[Document]) -> list[Run]:
+    """One document that somebody has spoiled by hand must not keep all others from being repaired."""
+    runs = []
+    for document in documents:
+        try:
+            runs.append(from_document(Run, document))
+        except ValidationError as error:
+            warn("run-not-readable", run=document["_id"], error=error.errors()[0]["loc"])
+    return runs
 
 
 def _fits(worker: Worker) -> Document:

@@ -1,18 +1,20 @@
 """Checkpoints in GridFS: written whole, verified, then pointed to."""
 
 import hashlib
-import tarfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from tarfile import TarError
 
 from bson import ObjectId
 from gridfs import GridFSBucket
-from gridfs.errors import GridFSError
+from gridfs.errors import GridFSError, NoFile
 from pymongo.errors import PyMongoError
 
 from store.errors import CheckpointDamaged, Superseded
 from store.mongo.client import Connected, Document, Session, driver_errors, guarded
 from store.mongo.codec import from_document, plain, to_document
+from store.packing import pack, unpack
 from store.runs import Checkpoint
 from store.states import State
 
@@ -20,23 +22,25 @@ _BLOCK_BYTES = 1 << 20
 
 
 class Checkpoints(Connected):
-    """The `checkpoints` collection and the GridFS bucket `checkpoint_files`."""
+    """The `checkpoints` collection and the GridFS bucket `checkpoint_files`.
+
+    `uploads` names every file from before its first byte until after its last: what a killed supervisor left is found.
+    """
 
     @guarded
     def publish_checkpoint(self, checkpoint: Checkpoint, path: Path, keep: int) -> Checkpoint:
         """Upload first, point last: a supervisor that dies in between leaves an orphan file, never a broken pointer."""
-        packed = _pack(path) if checkpoint.is_dir else path
+        packed = pack(path) if checkpoint.is_dir else path
         try:
-            file_id, size_bytes, sha256 = self._upload(packed, checkpoint)
+            stored = self._upload(packed, checkpoint)
         finally:
             if packed != path:
                 packed.unlink(missing_ok=True)
-        stored = replace(checkpoint, id=str(file_id), size_bytes=size_bytes, sha256=sha256)
         try:
-            self._verify_stored(file_id, size_bytes)
-            stored = self.in_transaction(lambda session: self._point_to(stored, session))
+            self._verify_stored(stored)
+            self.in_transaction(lambda session: self._point_to(stored, session))
         except (Superseded, CheckpointDamaged):
-            self._files().delete(file_id)
+            self._forget_files(stored.run, [stored.id])
             raise
         self._prune(stored, keep)
         return stored
@@ -44,7 +48,7 @@ class Checkpoints(Connected):
     @guarded
     def checkpoints(self, run_id: str) -> list[Checkpoint]:
         """Stored checkpoints, newest first."""
-        found = self.database["checkpoints"].find({"run": run_id}).sort([("attempt", -1), ("line", -1), ("step", -1)])
+        found = self.database["checkpoints"].find({"run": run_id}).sort([("attempt", -1), ("line", -1), ("_id", -1)])
         return [from_document(Checkpoint, document) for document in found]
 
     def fetch_checkpoint(self, checkpoint: Checkpoint, folder: Path) -> Path:
@@ -53,59 +57,70 @@ class Checkpoints(Connected):
         packed = folder / f".{checkpoint.name}.fetched"
         self._download(checkpoint, packed)
         target = folder / checkpoint.name
-        if checkpoint.is_dir:
-            _unpack(packed, target)
-            packed.unlink()
-        else:
+        if not checkpoint.is_dir:
             packed.rename(target)
+            return target
+        try:
+            unpack(packed, target)
+        except TarError as error:
+            raise CheckpointDamaged(f"checkpoint {checkpoint.id} of run {checkpoint.run}: {error}") from error
+        packed.unlink()
         return target
 
     def _files(self) -> GridFSBucket:
         return GridFSBucket(self.database, bucket_name="checkpoint_files")
 
-    def _upload(self, path: Path, checkpoint: Checkpoint) -> tuple[ObjectId, int, str]:
+    def _upload(self, path: Path, checkpoint: Checkpoint) -> Checkpoint:
         file_id = ObjectId()
         digest, size_bytes = hashlib.sha256(), 0
         metadata = {"run": checkpoint.run, "attempt": checkpoint.attempt, "step": checkpoint.step}
-        with (
-            open(path, "rb") as source,
-            self._files().open_upload_stream_with_id(file_id, checkpoint.name, metadata=metadata) as sink,
-        ):
-            while block := source.read(_BLOCK_BYTES):
-                sink.write(block)
-                digest.update(block)
-                size_bytes += len(block)
-        return file_id, size_bytes, digest.hexdigest()
+        self.database["uploads"].insert_one({"_id": str(file_id), **metadata})
+        sink = self._files().open_upload_stream_with_id(file_id, checkpoint.name, metadata=metadata)
+        try:
+            with open(path, "rb") as source:
+                while block := source.read(_BLOCK_BYTES):
+                    sink.write(block)
+                    digest.update(block)
+                    size_bytes += len(block)
+            sink.close()
+        except (OSError, PyMongoError):
+            with suppress(PyMongoError):
+                sink.abort()
+            raise
+        return replace(checkpoint, id=str(file_id), size_bytes=size_bytes, sha256=digest.hexdigest())
 
-    def _verify_stored(self, file_id: ObjectId, size_bytes: int) -> None:
+    def _verify_stored(self, checkpoint: Checkpoint) -> None:
         """Every chunk of the file is there with its full length."""
         total = {"_id": None, "size": {"$sum": {"$binarySize": "$data"}}}
-        stages: list[Document] = [{"$match": {"files_id": file_id}}, {"$group": total}]
+        stages: list[Document] = [{"$match": {"files_id": ObjectId(checkpoint.id)}}, {"$group": total}]
         stored = next((d["size"] for d in self.database["checkpoint_files.chunks"].aggregate(stages)), 0)
-        if stored != size_bytes:
-            raise CheckpointDamaged(f"checkpoint file {file_id}: {stored} of {size_bytes} bytes were stored")
+        if stored != checkpoint.size_bytes:
+            raise CheckpointDamaged(
+                f"checkpoint {checkpoint.id}: {stored} of {checkpoint.size_bytes} bytes were stored"
+            )
 
-    def _point_to(self, checkpoint: Checkpoint, session: Session) -> Checkpoint:
+    def _point_to(self, checkpoint: Checkpoint, session: Session) -> None:
         holder = {"_id": checkpoint.run, "attempt": checkpoint.attempt, "state": State.RUNNING.value}
         result = self.database["runs"].update_one(holder, {"$set": {"checkpoint": plain(checkpoint)}}, session=session)
         if not result.matched_count:
             raise Superseded(f"run {checkpoint.run}: attempt {checkpoint.attempt} no longer holds it")
         self.database["checkpoints"].insert_one(to_document(checkpoint), session=session)
-        return checkpoint
 
     def _prune(self, newest: Checkpoint, keep: int) -> None:
-        """Forget all but the newest `keep`, and uploads that an earlier attempt never finished."""
-        stored = self.checkpoints(newest.run)
-        for old in stored[max(keep, 1) :]:
+        """Forget all but the newest `keep`, and uploads that were never finished. What is pointed to always stays."""
+        others = [checkpoint for checkpoint in self.checkpoints(newest.run) if checkpoint.id != newest.id]
+        for old in others[max(keep, 1) - 1 :]:
             self.database["checkpoints"].delete_one({"_id": old.id})
-        kept = [ObjectId(checkpoint.id) for checkpoint in stored[: max(keep, 1)]]
-        unpointed: Document = {
-            "_id": {"$nin": kept},
-            "metadata.run": newest.run,
-            "metadata.attempt": {"$lte": newest.attempt},
-        }
-        for file in self.database["checkpoint_files.files"].find(unpointed, {"_id": 1}):
-            self._files().delete(file["_id"])
+        kept = [newest.id, *(checkpoint.id for checkpoint in others[: max(keep, 1) - 1])]
+        unpointed = {"_id": {"$nin": kept}, "run": newest.run, "attempt": {"$lte": newest.attempt}}
+        self._forget_files(newest.run, [d["_id"] for d in self.database["uploads"].find(unpointed, {"_id": 1})])
+
+    def _forget_files(self, run_id: str, file_ids: list[str]) -> None:
+        """Chunks first, the upload's name last: cut short, it is found again."""
+        for file_id in file_ids:
+            with suppress(NoFile):
+                self._files().delete(ObjectId(file_id))
+            self.database["uploads"].delete_one({"_id": file_id, "run": run_id})
 
     def _download(self, checkpoint: Checkpoint, target: Path) -> None:
         digest, size_bytes = hashlib.sha256(), 0
@@ -122,18 +137,3 @@ class Checkpoints(Connected):
                 raise
         if (size_bytes, digest.hexdigest()) != (checkpoint.size_bytes, checkpoint.sha256):
             raise CheckpointDamaged(f"checkpoint {checkpoint.id} of run {checkpoint.run}: SHA-256 does not match")
-
-
-def _unpack(packed: Path, target: Path) -> None:
-    """The archive is our own and its SHA-256 was right; Pythons before 3.11.4 know no filters."""
-    careful = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-    with tarfile.open(packed) as archive:
-        archive.extractall(target, **careful)  # type: ignore[arg-type]
-
-
-def _pack(folder: Path) -> Path:
-    """The directory as an uncompressed tar file beside it."""
-    packed = folder.with_name(f".{folder.name}.tar")
-    with tarfile.open(packed, "w") as archive:
-        archive.add(folder, arcname=".")
-    return packed

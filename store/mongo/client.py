@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import pymongo
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
@@ -90,6 +91,8 @@ def driver_errors() -> Iterator[None]:
         yield
     except PyMongoError as error:
         raise _wrapped(error) from error
+    except (BSONError, OverflowError, UnicodeError) as error:
+        raise StoreFailed(f"MongoDB cannot hold this: {error}") from error
 
 
 def guarded(method: Callable[P, T]) -> Callable[P, T]:

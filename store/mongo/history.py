@@ -8,7 +8,7 @@ from itertools import chain
 from bson.binary import Binary
 from pymongo import UpdateOne
 
-from store.metrics import BUCKET_POINTS, LogChunk, Point, Series, Shipment, summarize_series
+from store.metrics import BUCKET_POINTS, LogChunk, Point, Series, Shipment, extended
 from store.mongo.client import Connected, Document, Session, guarded
 from store.runs import Checkpoint, MetricSummary
 
@@ -27,7 +27,12 @@ class History(Connected):
     @guarded
     def series(self, run_id: str, name: str) -> Series:
         """The whole history of one metric."""
-        return self._series(run_id, name, None)
+        order = [("attempt", 1), ("bucket", 1)]
+        buckets = list(self.database["metrics"].find({"run": run_id, "name": name}).sort(order))
+        steps, times, values = (
+            tuple(chain.from_iterable(bucket[array] for bucket in buckets)) for array in ("step", "time", "value")
+        )
+        return Series(name=name, steps=steps, times=times, values=values)
 
     @guarded
     def log(self, run_id: str, attempt: int, from_offset: int = 0) -> list[LogChunk]:
@@ -48,17 +53,14 @@ class History(Connected):
                 break
         return b"".join(reversed(newest_first))[-max_bytes:]
 
-    def _series(self, run_id: str, name: str, session: Session | None) -> Series:
-        order = [("attempt", 1), ("bucket", 1)]
-        buckets = list(self.database["metrics"].find({"run": run_id, "name": name}, session=session).sort(order))
-        steps, times, values = (
-            tuple(chain.from_iterable(bucket[array] for bucket in buckets)) for array in ("step", "time", "value")
-        )
-        return Series(name=name, steps=steps, times=times, values=values)
-
-    def _summary(self, run_id: str, session: Session) -> dict[str, MetricSummary]:
-        names = self.database["metrics"].distinct("name", {"run": run_id}, session=session)
-        summaries = {name: summarize_series(self._series(run_id, name, session)) for name in sorted(names)}
+    def _summary(self, run_id: str) -> dict[str, MetricSummary]:
+        """From the stored buckets, one at a time."""
+        summaries: dict[str, MetricSummary | None] = {}
+        wanted = {"name": 1, "step": 1, "value": 1}
+        order = [("name", 1), ("attempt", 1), ("bucket", 1)]
+        for bucket in self.database["metrics"].find({"run": run_id}, wanted).sort(order):
+            name = bucket["name"]
+            summaries[name] = extended(summaries.get(name), bucket["step"], bucket["value"])
         return {name: summary for name, summary in summaries.items() if summary is not None}
 
     def _add_points(self, run_id: str, attempt: int, points: Sequence[Point], session: Session) -> None:

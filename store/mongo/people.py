@@ -6,12 +6,13 @@ from datetime import datetime
 from store.attempts import requeued
 from store.errors import IllegalTransition, NoSuchRun
 from store.mongo.attempts import Attempts
+from store.mongo.checkpoints import Checkpoints
 from store.mongo.client import Session, guarded
 from store.runs import Run
 from store.states import State, Wish, check_transition
 
 
-class People(Attempts):
+class People(Attempts, Checkpoints):
     """Verbs of the command line that change a run."""
 
     @guarded
@@ -48,7 +49,11 @@ class People(Attempts):
             self._audit(run, "requeued", now, session, scratch=scratch)
             return new
 
-        return self.in_transaction(work)
+        new = self.in_transaction(work)
+        if scratch:
+            uploads = self.database["uploads"].find({"run": run_id}, {"_id": 1})
+            self._forget_files(run_id, [document["_id"] for document in uploads])
+        return new
 
     def _existing(self, run_id: str, session: Session) -> tuple[Run, datetime]:
         loaded = self._load({"_id": run_id}, session)

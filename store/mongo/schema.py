@@ -27,7 +27,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "metrics": [IndexModel([("run", _UP), ("name", _UP), ("attempt", _UP), ("bucket", _UP)], unique=True)],
     "logs": [IndexModel([("run", _UP), ("attempt", _UP), ("offset", _UP)], unique=True)],
     "checkpoints": [IndexModel([("run", _UP), ("attempt", _DOWN), ("line", _DOWN)])],
-    "checkpoint_files.files": [IndexModel([("metadata.run", _UP)])],
+    "uploads": [IndexModel([("run", _UP)])],
     "checkpoint_files.chunks": [IndexModel([("files_id", _UP), ("n", _UP)], unique=True)],
     "artifacts.files": [IndexModel([("metadata.run", _UP), ("filename", _UP)])],
     "events": [IndexModel([("run", _UP), ("at", _UP)])],

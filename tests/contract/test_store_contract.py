@@ -263,6 +263,42 @@ class TestStoreContract:
         assert (fetched / "sub" / "b.txt").read_text() == "b"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "resume"]
 
+    def test_the_checkpoint_that_is_pointed_to_always_stays(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store)
+        file = tmp_path / "weights.bin"
+        for state in range(5):  # published without a single event line: nothing but their order tells them apart
+            file.write_bytes(b"state %d" % state)
+            newest = store.publish_checkpoint(a_checkpoint(run, line=0, step=0), file, 2)
+        assert store.run(run.id).checkpoint == newest
+        assert store.checkpoints(run.id)[0] == newest
+        assert store.fetch_checkpoint(newest, tmp_path / "resume").read_bytes() == b"state 4"
+
+    def test_links_out_of_a_folder_become_files(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store)
+        (tmp_path / "outside.txt").write_text("outside")
+        folder = tmp_path / "model"
+        folder.mkdir()
+        (folder / "a.txt").write_text("a")
+        (folder / "absolute").symlink_to(tmp_path / "outside.txt")
+        (folder / "inner").symlink_to("a.txt")
+        (folder / "dangling").symlink_to("nowhere")
+        stored = store.publish_checkpoint(replace(a_checkpoint(run, line=1), name="model", is_dir=True), folder, 2)
+        fetched = store.fetch_checkpoint(stored, tmp_path / "resume")
+        assert (fetched / "absolute").read_text() == "outside"
+        assert (fetched / "inner").read_text() == "a"
+
+    def test_a_settlement_is_decided_on_the_run_as_it_is(self, store: Store) -> None:
+        run = claimed(store)
+        store.wish(run.id, Wish.CANCEL)
+        seen: list[Wish | None] = []
+
+        def decide(now: Run) -> Settlement:
+            seen.append(now.wish)
+            return Settlement(state=State.CANCELLED, reason=Reason.STOPPED)
+
+        assert store.settle(run.id, 1, decide).state is State.CANCELLED
+        assert seen[-1] is Wish.CANCEL
+
     def test_a_checkpoint_that_is_not_there_is_called_damaged(self, store: Store, tmp_path: Path) -> None:
         run = claimed(store)
         ghost = replace(a_checkpoint(run, line=1), id="0" * 24, sha256="x")

@@ -78,7 +78,12 @@ def test_a_lost_run_waits_for_nobody() -> None:
 def test_a_run_that_somebody_wanted_gone_does_not_come_back() -> None:
     wanted_gone = replace(RUN, wish=Wish.CANCEL)
     assert verdict(wanted_gone, Ending(reason=Reason.LOST)).state is State.CANCELLED
+    assert verdict(wanted_gone, Ending(reason=Reason.DRAINED)).state is State.CANCELLED
     assert verdict(wanted_gone, Ending(reason=None)).state is State.FINISHED
+
+
+def test_the_last_wish_counts() -> None:
+    assert verdict(replace(RUN, wish=Wish.REQUEUE), Ending(reason=Reason.STOPPED)).state is State.QUEUED
 
 
 def test_the_pause_doubles_up_to_ten_minutes() -> None:
