@@ -190,7 +190,8 @@ def _checkpoint_writer(what: Any, step: int) -> tuple[str, Any]:
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", source.stem).strip("_") or "checkpoint"
     name = f"{stem}-{step:012d}{''.join(source.suffixes[-1:])}"
     if source.is_dir():
-        return name, lambda target: shutil.copytree(source, target)
+        # Fresh times: the copy is a new thing, however old what was copied.
+        return name, lambda target: shutil.copytree(source, target, copy_function=shutil.copyfile)
     return name, lambda target: shutil.copyfile(source, target)
 
 

@@ -1,6 +1,6 @@
 """What a mail says: a pure function of stored data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -29,7 +29,8 @@ class Letter:
 
 
 def compose(notice: Notice, run: Run, output: bytes, curve_png: bytes) -> Letter:
-    """The letter about this ending of the run."""
+    """The letter about this ending of the run, which may have been requeued since."""
+    run = _as_it_was(notice, run)
     failed = notice.about is State.FAILED
     return Letter(
         subject=_subject(notice, run),
@@ -83,6 +84,20 @@ def as_html(letter: Letter) -> str:
         parts += ["<h4>Last lines of the output</h4>", f"<pre>{escape(letter.output)}</pre>"]
     parts.append(_table(letter.commands, code=True))
     return "<html><body>" + "\n".join(parts) + "</body></html>"
+
+
+def _as_it_was(notice: Notice, run: Run) -> Run:
+    told = next((attempt for attempt in run.history if attempt.number == notice.attempt), None)
+    if told is None or told.ending is None:
+        return run
+    return replace(
+        run,
+        state=notice.about,
+        attempt=told.number,
+        reason=told.ending.reason or run.reason,
+        ending=told.ending,
+        ended_at=told.ended_at,
+    )
 
 
 def _subject(notice: Notice, run: Run) -> str:

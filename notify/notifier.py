@@ -13,7 +13,7 @@ from typing import Protocol
 from notify.compose import as_email, compose
 from notify.curve import png
 from notify.files import FileSender
-from store.errors import MailDeferred, MailRefused, NoSuchRun
+from store.errors import MailDeferred, MailRefused, NoSuchRun, StoreUnavailable
 from store.logbook import say, warn
 from store.metrics import Series
 from store.notices import Notice
@@ -57,9 +57,15 @@ class Notifier:
             warn("mail-deferred", notice=notice.id, error=error, retry_s=pause_s)
             self._store.notice_failed(notice.id, self._owner, str(error), retry_after_s=pause_s)
             return 0
+        except StoreUnavailable:
+            raise
         except (MailRefused, NoSuchRun, ValueError) as error:
             warn("mail-refused", notice=notice.id, error=error)
             self._store.notice_failed(notice.id, self._owner, str(error), retry_after_s=None)
+            return 0
+        except Exception as error:  # noqa: BLE001 - one odd message must not keep all others from being sent
+            warn("mail-stumbled", notice=notice.id, error=repr(error))
+            self._store.notice_failed(notice.id, self._owner, repr(error), retry_after_s=LONGEST_PAUSE_S)
             return 0
         self._store.notice_sent(notice.id, self._owner)
         say("mail-sent", notice=notice.id, to=",".join(notice.to), remark=remark or None)

@@ -26,11 +26,11 @@ class SmtpSender:
 
     def send(self, mail: EmailMessage) -> str:
         """Deliver to the SMTP server; return a remark, usually empty. Raises MailDeferred, MailRefused."""
-        client = self._client()
         try:
+            client = self._client()
             client.login()
-        except OSError as error:
-            # A wrong password or certificate is mended in the settings, not in the message: keep it.
+        except (OSError, ValueError) as error:
+            # A wrong password, host or certificate is mended in the settings, not in the message: keep it.
             raise MailDeferred(f"{self._settings.smtp_host}: {_said(error)}") from error
         try:
             refused = client.smtp.send_message(mail, from_addr=parseaddr(str(mail["From"]))[1])
@@ -72,12 +72,12 @@ def _as_mail_error(error: OSError, host: str) -> Exception:
     return MailRefused(text) if all(500 <= code < 600 for code in codes) else MailDeferred(text)
 
 
-def _said(error: OSError) -> str:
+def _said(error: Exception) -> str:
     recipients = getattr(error, "recipients", None)
     if recipients:
         return "; ".join(f"{who}: {code} {_text(said)}" for who, (code, said) in recipients.items())
     if hasattr(error, "smtp_code"):
-        return f"{error.smtp_code} {_text(error.smtp_error)}"  # type: ignore[attr-defined]
+        return f"{error.smtp_code} {_text(getattr(error, 'smtp_error', b''))}"
     return f"{type(error).__name__}: {error}"
 
 

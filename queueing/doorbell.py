@@ -117,6 +117,10 @@ class TicketWorker(Worker):
                 )
             except DequeueTimeout:
                 return None
+            except (RedisError, OSError):
+                raise
+            except Exception:  # noqa: BLE001 - whatever somebody wrote into Redis: a broken ticket says "look" like any other
+                return None
             if popped is None:
                 return None
             job, queue = popped

@@ -105,6 +105,7 @@ DOCS: dict[str, str] = {
 }
 
 SECRETS = frozenset({"smtp_password"})
+LONGEST_S = 10 * 366 * 86400
 SCHEMES = {
     "mongo_url": ("mongodb://", "mongodb+srv://"),
     "redis_url": ("redis://", "rediss://", "unix://"),
@@ -201,6 +202,10 @@ def _check_together(settings: Settings) -> None:
         raise BadSettings("keep_checkpoints is 0; a run needs at least 1 to go on from")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", settings.queue):
         raise BadSettings(f"queue is {settings.queue[:80]!r}; allowed: letters, digits, '.', '_' and '-'")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,38}", settings.mongo_database):
+        raise BadSettings(f"mongo_database is {settings.mongo_database[:80]!r}; allowed: letters, digits, '_' and '-'")
+    if settings.mail_from and not re.fullmatch(r"[^\r\n]*@[^\s]+", settings.mail_from):
+        raise BadSettings(f"mail_from is {settings.mail_from[:80]!r}; allowed: an e-mail address")
     wrong = [to for to in settings.notify_to if not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", to)]
     if wrong:
         raise BadSettings(f"notify_to: {wrong[0][:80]!r} is no e-mail address")
@@ -246,8 +251,8 @@ def _positive(value: Any) -> float:
         number = -1.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = -1.0
-    if not 0 < number < float("inf"):
-        raise ValueError("allowed: a number of seconds above 0")
+    if not 0 < number <= LONGEST_S:
+        raise ValueError("allowed: a number of seconds above 0, at most ten years")
     return number
 
 

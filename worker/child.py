@@ -80,15 +80,15 @@ class Child:
 
     def terminate(self) -> None:
         """Ask the whole process group to leave: a shell does not pass SIGTERM on to what it started."""
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End the whole tree, and wait for the child itself."""
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()  # before the sweep, which would reap it and lose its exit code
         sweep_descendants()
-        self._process.wait()
 
 
 def sweep_descendants() -> int:
@@ -96,7 +96,7 @@ def sweep_descendants() -> int:
     killed = 0
     while found := psutil.Process().children(recursive=True):
         for process in found:
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.Error):
                 process.kill()
         gone, _ = psutil.wait_procs(found, timeout=_REAP_S)
         killed += len(gone)

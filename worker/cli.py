@@ -3,7 +3,6 @@
 import argparse
 from dataclasses import replace
 
-from store.errors import ExitCode
 from store.logbook import open_logbook
 from store.settings import load
 
@@ -22,8 +21,7 @@ def worker(options: argparse.Namespace) -> int:
     settings = replace(settings, queue=options.queue or settings.queue)
     sweep(settings.runs_dir)
     offer = Offer(queue=settings.queue, tags=tuple(options.tag), gpus=options.gpus, burst=options.burst)
-    Loop(settings, offer).run()
-    return ExitCode.OK
+    return Loop(settings, offer).run()
 
 
 def _arguments(options: argparse.Namespace) -> list[str]:

@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
+from store.errors import ExitCode
 from store.logbook import say, warn
 from worker.linux import dies_with_me
 
@@ -25,35 +25,53 @@ class Crew:
         self._restart_s = 0.5
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._exit_code = 0
 
     def run(self) -> int:
         """Until SIGTERM or Ctrl-C, or until every worker has left of itself. Returns the exit code."""
         signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._on_signal)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._members = [self._start() for _ in range(self._count)]
+        for _ in range(self._count):
+            self._start()
         while self._members:
-            select.select([self._wake_out], [], [], 1.0)
-            self._wake_out.setblocking(False)
-            self._drain()
+            self._pause(1.0)
             self._replace_dead()
-        return 0
+        return self._exit_code
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+    def _start(self) -> None:
+        """Another member, unless we were told to stop; one that was started while the signal came hears of it too."""
+        if self._signals:
+            return
+        member = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=dies_with_me(), env=os.environ
         )
+        self._members.append(member)
+        self._pass_on(member)
+
+    def _pass_on(self, member: subprocess.Popen[bytes]) -> None:
+        if self._signals:
+            member.send_signal(signal.SIGTERM)
 
     def _replace_dead(self) -> None:
         for member in [member for member in self._members if member.poll() is not None]:
             self._members.remove(member)
-            if member.returncode == 0 or self._signals:
+            if member.returncode in (ExitCode.OK, ExitCode.USER_ERROR) or self._signals:
+                self._exit_code = max(self._exit_code, member.returncode if not self._signals else 0)
                 continue
             warn("worker-died", pid=member.pid, status=member.returncode, restart_s=self._restart_s)
-            time.sleep(self._restart_s)
+            self._pause(self._restart_s)
             self._restart_s = min(self._restart_s * 2, _SLOWEST_RESTART_S)
-            self._members.append(self._start())
+            self._start()
+
+    def _pause(self, pause_s: float) -> None:
+        """That long, or until a signal."""
+        select.select([self._wake_out], [], [], pause_s)
+        self._drain()
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self._signals += 1

@@ -8,6 +8,7 @@ from typing import Any
 from store.metrics import Point
 from store.runs import Progress
 
+INT64 = 2**63
 RESERVED = ("_checkpoint", "_progress", "_artifact", "_stop")
 
 
@@ -60,10 +61,10 @@ class EventReader:
                 if "_progress" in event:
                     progress = _progress(event["_progress"])
                 if "_artifact" in event:
-                    artifacts.append(str(event["_artifact"]))
+                    artifacts.append(_text("_artifact", event["_artifact"]))
                 if "_stop" in event:
-                    stop = str(event["_stop"])[:500]
-            except (ValueError, TypeError) as error:
+                    stop = _text("_stop", event["_stop"])[:500]
+            except (ValueError, TypeError, OverflowError) as error:
                 broken.append(f"event line {self.lines}: {error}")
         return Batch(
             points=tuple(points),
@@ -90,7 +91,7 @@ class EventReader:
         return Point(name=name, step=step, time=at, value=value, line=self.lines, index=index)
 
     def _announced(self, event: dict[str, Any]) -> Announced:
-        name = str(event["_checkpoint"])
+        name = _text("_checkpoint", event["_checkpoint"])
         if not name or "/" in name or name.startswith("."):
             raise ValueError(f"_checkpoint is {name!r}; allowed: the name of a file in LABQ_CHECKPOINTS")
         return Announced(name=name, step=_step(event.get("step", max(self.last_step, 0))), line=self.lines)
@@ -110,9 +111,16 @@ def _event(raw: bytes) -> dict[str, Any]:
 
 
 def _step(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise ValueError(f"step is {value!r}; allowed: a whole number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < INT64 or value != int(value):
+        raise ValueError(f"step is {str(value)[:40]}; allowed: a whole number of at most 64 bits")
     return int(value)
+
+
+def _text(key: str, value: Any) -> str:
+    text = str(value)
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(f"{key} is {text[:80]!r}; allowed: a text without NUL and half characters")
+    return text
 
 
 def _number(name: str, value: Any) -> float:
@@ -125,7 +133,7 @@ def _number(name: str, value: Any) -> float:
 
 def _metric_name(name: str) -> str:
     """MongoDB paths are separated by dots and operators begin with $: neither may stand in a key of the summary."""
-    return name.replace(".", "/").replace("$", "_").replace("\0", "_") or "_"
+    return _text("a metric's name", name.replace(".", "/").replace("$", "_").replace("\0", "_") or "_")[:200]
 
 
 def _progress(value: Any) -> Progress:

@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 
 import psutil
@@ -24,6 +24,8 @@ class Outcome(IntEnum):
     RAN = 10
     STORE_AWAY = 11
     CRASHED = 12
+    TROUBLE = 13
+    HOPELESS = 14
 
 
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -75,8 +77,7 @@ def _inside(look: Callable[[], Outcome], parent: int) -> int:
         os.setpgrp()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-        return look()
+        return look()  # stop signals stay held until somebody is there to hear them
     except BaseException:  # noqa: BLE001 - nothing may escape into the worker's stack below this fork
         traceback.print_exc()
         return Outcome.CRASHED
@@ -88,8 +89,6 @@ def _inside(look: Callable[[], Outcome], parent: int) -> int:
 def _sweep_orphans() -> None:
     orphans = psutil.Process().children(recursive=True)
     for orphan in orphans:
-        try:
+        with suppress(psutil.Error):
             orphan.kill()
-        except psutil.NoSuchProcess:
-            pass
     psutil.wait_procs(orphans, timeout=5)

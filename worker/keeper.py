@@ -75,6 +75,16 @@ class Keeper:
         self._thread.join()
 
     def _work(self) -> None:
+        """Nothing may end this thread but the end of the attempt: without it the lease is lost."""
+        while not self._stop.is_set():
+            try:
+                self._keep()
+                return
+            except Exception as error:  # noqa: BLE001
+                warn("keeper-stumbled", run=self._run.id, attempt=self._run.attempt, error=repr(error))
+                self._stop.wait(1.0)
+
+    def _keep(self) -> None:
         next_repair = time.monotonic() + self._settings.repair_s
         pause_s = 0.0
         while not self._stop.wait(pause_s):
@@ -108,7 +118,8 @@ class Keeper:
     def _repair(self) -> None:
         try:
             done = repair(self._store, self._doorbell, self._settings, self._worker.name)
-        except LabqError:
+        except LabqError as error:
+            warn("repair-failed", error=error)
             return
         if done is not None and (done.released or done.failed):
             say("repaired", released=",".join(done.released), failed=",".join(done.failed), rung=done.rung)

@@ -13,7 +13,7 @@ import psutil
 from queueing.doorbell import Doorbell, TicketWorker
 from queueing.repair import release_own, repair
 from store.connect import connect, redis_url
-from store.errors import DoorbellUnavailable, LabqError, StoreUnavailable, Superseded
+from store.errors import DoorbellUnavailable, ExitCode, LabqError, StoreUnavailable, Superseded, UserError
 from store.logbook import say, warn
 from store.settings import Settings
 from store.workers import Worker
@@ -25,7 +25,7 @@ from worker.supervisor import Supervisor
 _REDIS_RETRY_S = 1.0
 
 
-class _Leave(Exception):
+class _Leave(BaseException):
     """Raised by the signal handler while the worker is idle."""
 
 
@@ -67,25 +67,38 @@ class Loop:
         self._idle = False
         self._stopping = False
         self._mend = False
+        self._crashes = 0
 
-    def run(self) -> None:
+    def run(self) -> ExitCode:
         """Until SIGTERM or Ctrl-C; with `burst`, until there is nothing to do."""
         adopt_orphans()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a lost terminal; `nohup` says it does not matter
+            signal.signal(signal.SIGHUP, self._on_signal)
         say("worker", name=self._worker.name, queue=self._offer.queue)
         outcome = Outcome.RAN  # the first look waits for no ticket
         try:
             while not self._stopping:
-                self._wait(0.0 if outcome is Outcome.RAN else self._settings.look_s)
+                self._wait(self._pause_after(outcome))
                 if not self._stopping:
                     outcome = self._look()
-                if self._offer.burst and outcome is Outcome.NOTHING:
+                if outcome is Outcome.HOPELESS:
+                    return ExitCode.USER_ERROR
+                if self._offer.burst and outcome in (Outcome.NOTHING, Outcome.TROUBLE):
                     break
         except _Leave:
             pass
         finally:
             self._say_goodbye()
+        return ExitCode.OK
+
+    def _pause_after(self, outcome: Outcome) -> float:
+        """None after a run; a growing one after crashes in a row, so that trouble does not become a storm."""
+        self._crashes = self._crashes + 1 if outcome is Outcome.CRASHED else 0
+        if outcome is Outcome.CRASHED:
+            return min(0.1 * 4.0 ** (self._crashes - 1), self._settings.look_s)
+        return 0.0 if outcome is Outcome.RAN else self._settings.look_s
 
     # ── waiting ──
     def _wait(self, wait_s: float) -> None:
@@ -130,17 +143,20 @@ class Loop:
             outcome = self._horse.wait()
         finally:
             self._horse = None
-        self._mend = outcome is Outcome.CRASHED
+        self._mend = outcome is Outcome.CRASHED or (self._mend and outcome is Outcome.STORE_AWAY)
         if (outcome is Outcome.STORE_AWAY) != self._store_is_away:
             self._store_is_away = outcome is Outcome.STORE_AWAY
             say("mongodb-away" if self._store_is_away else "mongodb-is-back", worker=self._worker.name)
-        return Outcome.RAN if self._mend else outcome
+        return outcome
 
     def _inside_the_fork(self) -> Outcome:
         try:
             store = connect(self._settings)
         except StoreUnavailable:
             return Outcome.STORE_AWAY
+        except LabqError as error:
+            warn("no-store", worker=self._worker.name, error=error)
+            return Outcome.HOPELESS if isinstance(error, UserError) else Outcome.TROUBLE
         doorbell = Doorbell(redis_url(self._settings), self._settings.redis_timeout_s)
         try:
             if self._mend:
@@ -158,6 +174,9 @@ class Loop:
             return Outcome.RAN
         except StoreUnavailable:
             return Outcome.STORE_AWAY
+        except LabqError as error:
+            warn("look-failed", worker=self._worker.name, error=error)
+            return Outcome.TROUBLE
         return Outcome.RAN if done else Outcome.NOTHING
 
     def _give_back(self, released: tuple[str, ...]) -> None:
@@ -175,12 +194,14 @@ class Loop:
             raise _Leave
 
     def _say_goodbye(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         if self._bell is not None:
             self._bell.leave()
         with suppress(LabqError):
             store = connect(replace(self._settings, mongo_timeout_s=min(1.0, self._settings.mongo_timeout_s)))
+            if self._mend:
+                self._give_back(release_own(store, self._worker.name))
             store.gone(self._worker.name)
             store.close()
         sweep(self._settings.runs_dir)

@@ -4,10 +4,12 @@ The files are the spool: while MongoDB is away they grow, and the same shipment 
 or the attempt is superseded. Offsets stored in the same transaction make a repeated shipment harmless.
 """
 
+import re
 import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,9 @@ from store.runs import Checkpoint, MetricSummary, Run
 from store.store import Store
 from worker.events import Announced, Batch, EventReader
 from worker.rundir import RunDir
+
+Mark = tuple[str, int, int]
+"""Name, inode, time of the rename."""
 
 MOST_BYTES = 1 << 20
 """Events or output per shipment: a transaction of a few thousand points takes some ten milliseconds."""
@@ -54,7 +59,8 @@ class Shipper:
         self._position = _Position(summary=dict(run.summary))
         self._cargo: _Cargo | None = None
         self._announced: Announced | None = None
-        self._published: set[tuple[str, int]] = set()
+        self._published: set[Mark] = set()
+        self._told: set[str] = set()
         self._artifacts: list[str] = []
         self.said = ""
         self._stop = threading.Event()
@@ -96,7 +102,7 @@ class Shipper:
                     warn("spooling", run=self._run.id, attempt=self._run.attempt, error=error)
                 away = True
             except OSError as error:
-                warn("cannot-read-run-dir", run=self._run.id, attempt=self._run.attempt, error=error)
+                self._warn("cannot-read-run-dir", error=error)
 
     def _ship_all(self, *, final: bool) -> None:
         """First the points, then the newest checkpoint: its pointer never runs ahead of what belongs to it."""
@@ -111,6 +117,7 @@ class Shipper:
             self._cargo = None
         if self._announced is None and unannounced is not None:
             self._announced = Announced(name=unannounced.name, step=_step_in(unannounced), line=self._reader.lines)
+            self._told.add(unannounced.name)
         self._publish()
         self._keep_artifacts()
 
@@ -138,28 +145,30 @@ class Shipper:
         self._position = _Position(cargo.shipment.events_to, cargo.shipment.output_to, cargo.summary)
         self.said = cargo.batch.stop or self.said
         self._artifacts += cargo.batch.artifacts
+        self._told.update(announced.name for announced in cargo.batch.checkpoints)
         if cargo.batch.checkpoints:
             self._announced = cargo.batch.checkpoints[-1]
 
     def _publish(self) -> None:
         """Upload the newest announced checkpoint; older ones, overtaken meanwhile, are not worth the traffic."""
-        announced = self._announced
+        announced, self._announced = self._announced, None
         if announced is None:
             return
         path = self._folder.checkpoints / announced.name
-        if not path.exists():
-            warn("checkpoint-not-there", run=self._run.id, attempt=self._run.attempt, name=announced.name)
-            self._announced = None
+        try:
+            mark, before = _mark(path), self._visible()
+            if mark in self._published:
+                return
+            stored = self._store.publish_checkpoint(self._described(announced, path), path, self._keep)
+        except OSError as error:
+            self._warn("checkpoint-not-readable", name=announced.name, error=error)
             return
-        mark = _mark(path)
-        if mark in self._published:
-            self._announced = None
-            return
-        stored = self._store.publish_checkpoint(self._described(announced, path), path, self._keep)
-        self._announced = None
+        except StoreUnavailable:
+            self._announced = announced
+            raise
         self._published.add(mark)
         say("checkpoint", run=self._run.id, attempt=self._run.attempt, step=stored.step, size_bytes=stored.size_bytes)
-        self._forget_older_than(path)
+        self._forget_local([old for old in before if old != mark and old[0] in self._told])
 
     def _described(self, announced: Announced, path: Path) -> Checkpoint:
         return Checkpoint(
@@ -175,31 +184,43 @@ class Shipper:
             created_at=datetime.now(UTC),
         )
 
-    def _forget_older_than(self, newest: Path) -> None:
-        """Local copies that MongoDB has a newer one of. The newest stays: a script may want to look at it."""
-        made_at = newest.stat().st_mtime_ns
-        for path in self._visible_checkpoints():
-            if path != newest and path.stat().st_mtime_ns <= made_at:
-                _remove(path)
+    def _forget_local(self, marks: list[Mark]) -> None:
+        """Copies that MongoDB has a newer one of: those that were announced before it, and are still what they were."""
+        for mark in marks:
+            path = self._folder.checkpoints / mark[0]
+            with suppress(OSError):
+                if _mark(path) == mark:
+                    _remove(path)
 
     def _unannounced(self) -> Path | None:
         """The newest file that was published by rename and that no event line has announced, yet or ever.
 
         Looked up before the events are read, so that every line written before the rename is shipped before it.
         """
-        fresh = [path for path in self._visible_checkpoints() if _mark(path) not in self._published]
-        return max(fresh, key=lambda path: path.stat().st_mtime_ns, default=None)
+        fresh = [mark for mark in self._visible() if mark not in self._published]
+        newest = max(fresh, key=lambda mark: mark[2], default=None)
+        return self._folder.checkpoints / newest[0] if newest else None
 
-    def _visible_checkpoints(self) -> list[Path]:
-        return [path for path in self._folder.checkpoints.iterdir() if not path.name.startswith(".")]
+    def _visible(self) -> list[Mark]:
+        """Published files and folders; a script may remove them at any moment, and links are none of ours."""
+        marks = []
+        with suppress(OSError):
+            for path in list(self._folder.checkpoints.iterdir()):
+                with suppress(OSError):
+                    if not path.name.startswith(".") and not path.is_symlink():
+                        marks.append(_mark(path))
+        return marks
+
+    def _warn(self, event: str, **fields: object) -> None:
+        warn(event, run=self._run.id, attempt=self._run.attempt, **fields)
 
     def _keep_artifacts(self) -> None:
         while self._artifacts:
             path = Path(self._artifacts[0])
             try:
                 self._store.add_artifact(self._run.id, self._run.attempt, path)
-            except OSError as error:
-                warn("artifact-not-kept", run=self._run.id, attempt=self._run.attempt, path=path, error=error)
+            except (OSError, ValueError) as error:
+                self._warn("artifact-not-kept", path=path, error=error)
             del self._artifacts[0]
 
 
@@ -220,15 +241,16 @@ def _whole_lines(data: bytes, *, final: bool) -> bytes:
     return data[:end] if end or len(data) < MOST_BYTES else data
 
 
-def _mark(path: Path) -> tuple[str, int]:
-    """A published file: a name may be used again for a newer content."""
-    return path.name, path.stat().st_mtime_ns
+def _mark(path: Path) -> Mark:
+    """A published file, told apart from a later one of the same name: the rename stamps its inode. Raises OSError."""
+    found = path.lstat()
+    return path.name, found.st_ino, found.st_ctime_ns
 
 
 def _step_in(path: Path) -> int:
-    """The last number in a name such as `model-1200.pt`; 0 when there is none."""
-    digits = "".join(c if c.isdigit() else " " for c in path.stem).split()
-    return int(digits[-1]) if digits else 0
+    """The last number in a name such as `model-1200.pt`; 0 when there is none that can be a step."""
+    numbers = re.findall(r"[0-9]+", path.stem)
+    return int(numbers[-1]) if numbers and len(numbers[-1]) <= 18 else 0
 
 
 def _remove(path: Path) -> None:

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from queueing.doorbell import Doorbell
 from queueing.retry import verdict
-from store.errors import CheckpointDamaged, DoorbellUnavailable, StoreUnavailable, Superseded
+from store.errors import CheckpointDamaged, DoorbellUnavailable, StoreFailed, StoreUnavailable, Superseded
 from store.logbook import say, warn
 from store.runs import Checkpoint, Ending, Run
 from store.settings import Settings
@@ -54,6 +54,7 @@ class Supervisor:
         self._stop_for: Reason | None = None
         self._hurry = False
         self._superseded = False
+        self._interfered = False
         self._keeper = Keeper(store, doorbell, settings, worker, run, self._on_call)
 
     def carry_out(self) -> bool:
@@ -73,6 +74,8 @@ class Supervisor:
             self._superseded = True
         except StoreUnavailable as error:
             warn("given-up", run=self._run.id, attempt=self._run.attempt, error=error)
+        except StoreFailed as error:
+            self._settle(Ending(reason=Reason.ERROR, message=f"could not be stored: {error}"[:500]))
         finally:
             self._keeper.stop()
             sweep_descendants()
@@ -124,7 +127,7 @@ class Supervisor:
         if not shipper.finish(self._settings.outage_grace_s, lambda: self._hurry):
             return Ending(reason=Reason.DRAINED, message="not all of it could be stored: MongoDB was away")
         ending = classify(
-            stopped_for=self._stop_for,
+            stopped_for=self._stop_for if self._interfered else None,
             exit_code=exit_code,
             said=shipper.said,
             tail=_tail(folder.output),
@@ -144,7 +147,9 @@ class Supervisor:
         return folder.resume
 
     def _fetch_newest(self, folder: RunDir) -> Checkpoint | None:
-        for checkpoint in self._store.checkpoints(self._run.id) if self._run.checkpoint else []:
+        pointed = self._run.checkpoint
+        others = [one for one in self._store.checkpoints(self._run.id) if pointed and one.id != pointed.id]
+        for checkpoint in [pointed, *others] if pointed else []:
             shutil.rmtree(folder.resume, ignore_errors=True)
             try:
                 self._store.fetch_checkpoint(checkpoint, folder.resume)
@@ -178,10 +183,12 @@ class Supervisor:
             now = time.monotonic()
             self._check_clocks(now, started_at)
             if self._superseded or self._hurry or (kill_at is not None and now >= kill_at):
+                self._interfered = True
                 child.kill()
                 continue
             if self._stop_for is not None and kill_at is None:
                 say("stopping", run=self._run.id, attempt=self._run.attempt, reason=self._stop_for)
+                self._interfered = True
                 child.terminate()
                 kill_at = now + self._keeper.terms.grace_s
             wait_readable(child.pid, self._wake_out.fileno(), self._patience_s(now, started_at, kill_at))
@@ -209,6 +216,8 @@ class Supervisor:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
+        # Held since the fork: a signal that came between claim and here arrives now, and means "drain".
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         """First: checkpoint and requeue. Second: now."""
@@ -240,8 +249,7 @@ class Supervisor:
         deadline = time.monotonic() + self._settings.outage_grace_s
         while True:
             try:
-                run = self._store.run(self._run.id)
-                after = self._store.settle(run.id, self._run.attempt, verdict(run, ending))
+                after = self._store.settle(self._run.id, self._run.attempt, lambda run: verdict(run, ending))
                 break
             except StoreUnavailable as error:
                 if time.monotonic() > deadline or self._hurry:

@@ -1,5 +1,6 @@
 """The `labq` script. Nothing heavy is imported before a verb needs it: `labq --help` is there in a blink."""
 
+import errno
 import io
 import os
 import sys
@@ -21,7 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     module, function = options.target.split(":")
     try:
-        return int(getattr(import_module(module), function)(options) or ExitCode.OK)
+        code = int(getattr(import_module(module), function)(options) or ExitCode.OK)
+        sys.stdout.flush()
+        return code
     except LabqError as error:
         print(_complaint(error), file=sys.stderr)
         return error.exit_code
@@ -31,6 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of our output has left (`labq ls | head`). Python would complain again while closing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+            raise
+        print(f"labq: {error.strerror}: {error.filename or 'the output'} cannot be written", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
 
 
 def _complaint(error: LabqError) -> str:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ def up(settings: Settings) -> Brought:
     if len(external) == 2:
         return Brought(started=(), already=(), external=external)
     with _locked(where):
+        _claim_host(where)
         make_private(where.sockets)
         children: list[subprocess.Popen[bytes]] = []
         started: list[str] = []
@@ -56,7 +58,10 @@ def down(settings: Settings) -> tuple[str, ...]:
     with _locked(where):
         live = {name: found for name, server in _ours(settings) if (found := server.running(where))}
         for found in live.values():
-            process.stop(found)
+            for one in found:
+                process.stop(one)
+        if _host_of(where) == socket.gethostname():
+            where.host_file.unlink()
         shutil.rmtree(where.sockets, ignore_errors=True)  # nothing but sockets is in there
     return tuple(live)
 
@@ -64,7 +69,22 @@ def down(settings: Settings) -> tuple[str, ...]:
 def running(settings: Settings) -> dict[str, psutil.Process]:
     """Our live servers by name."""
     where = places(settings.home)
-    return {name: found for name, server in _ours(settings) if (found := server.running(where))}
+    return {name: found[0] for name, server in _ours(settings) if (found := server.running(where))}
+
+
+def _claim_host(where: Places) -> None:
+    """Two machines with one home must not open the same data twice: Redis would not even notice."""
+    host = _host_of(where)
+    if host not in ("", socket.gethostname()):
+        raise ServerFailed(
+            f"the servers of {where.home} run on {host}: work there, or `labq down` there, or choose another LABQ_HOME "
+            f"(if {host} is gone for good: rm {where.host_file})"
+        )
+    where.host_file.write_text(socket.gethostname())
+
+
+def _host_of(where: Places) -> str:
+    return where.host_file.read_text().strip() if where.host_file.exists() else ""
 
 
 def _ours(settings: Settings) -> list[tuple[str, ModuleType]]:

@@ -38,15 +38,15 @@ def command(mongod: Path, where: Places) -> list[str]:
     ]  # fmt: skip
 
 
-def running(where: Places) -> psutil.Process | None:
+def running(where: Places) -> list[psutil.Process]:
     """The live mongod of these places."""
-    return process.find(str(where.mongo_data), "mongod")
+    return process.find(("mongod",), lambda command: str(where.mongo_data) in command)
 
 
 def start(where: Places, started: Callable[[subprocess.Popen[bytes]], None]) -> None:
     """Start if needed, then wait for a primary; `started` hears of a process the moment it exists."""
     child: subprocess.Popen[bytes] | None = None
-    if running(where) is None:
+    if not running(where):
         make_private(where.mongo_data)
         binary = find_mongod()
         child = process.start_detached(command(binary.path, where), where.servers / "mongod.out")
@@ -61,7 +61,7 @@ def _await_primary(where: Places, child: subprocess.Popen[bytes] | None) -> None
         if child is not None and child.poll() is not None:
             raise ServerFailed(f"mongod ended at once: {_last_words(where)}")
         try:
-            if _is_primary(where):
+            if _is_primary(where) and (child is None or child.poll() is None):
                 return
         except PyMongoError as error:
             last = error

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -47,6 +46,11 @@ class Places:
         return self.sockets / "redis.sock"
 
     @property
+    def host_file(self) -> Path:
+        """Which machine the servers run on: a home may be shared by several."""
+        return self.servers / "host"
+
+    @property
     def lock_file(self) -> Path:
         """Held while servers are started or stopped."""
         return self.servers / "lock"
@@ -64,10 +68,11 @@ class Places:
 
 def places(home: Path) -> Places:
     """The places under `home`; sockets move to a short private folder when the path is too long for a socket."""
+    home = home.resolve()  # one lab, whichever link leads to it
     sockets = home / "servers" / "run"
     if len(os.fsencode(sockets / "mongodb.sock")) > SOCKET_PATH_LIMIT:
         mark = hashlib.sha256(os.fsencode(home)).hexdigest()[:8]
-        sockets = Path(tempfile.gettempdir()) / f"labq-{os.getuid()}-{mark}"
+        sockets = Path("/tmp") / f"labq-{os.getuid()}-{mark}"
     return Places(home=home, sockets=sockets)
 
 

@@ -1,6 +1,7 @@
 """Detached server processes: started, recognised, stopped."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -16,18 +17,19 @@ def start_detached(command: list[str], output: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def find(marker: str, *names: str) -> psutil.Process | None:
-    """The live process of ours whose command line holds `marker`. Pid files lie after a kill -9; this does not."""
+def find(names: tuple[str, ...], is_ours: Callable[[list[str]], bool]) -> list[psutil.Process]:
+    """Live processes of ours with such a name and command line. Pid files lie after a kill -9; this does not."""
     me = psutil.Process().uids().real
+    found = []
     for process in psutil.process_iter():
         try:
-            if process.uids().real != me or process.status() == psutil.STATUS_ZOMBIE:
+            if process.name() not in names or process.uids().real != me:
                 continue
-            if process.name() in names and any(marker in word for word in process.cmdline()):
-                return process
+            if process.status() != psutil.STATUS_ZOMBIE and is_ours(process.cmdline()):
+                found.append(process)
         except psutil.Error:
             continue
-    return None
+    return found
 
 
 def stop(process: psutil.Process, patience_s: float = STOP_S) -> None:

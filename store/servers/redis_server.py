@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
@@ -20,10 +21,10 @@ def config(where: Places) -> str:
     """`port 0`: no network at all. Losing a second of tickets on a power cut costs a round of the repair loop."""
     return f"""\
 port 0
-unixsocket "{where.redis_socket}"
+unixsocket {_quoted(where.redis_socket)}
 unixsocketperm 700
-dir "{where.redis_data}"
-logfile "{where.servers / "redis.log"}"
+dir {_quoted(where.redis_data)}
+logfile {_quoted(where.servers / "redis.log")}
 daemonize no
 save ""
 appendonly yes
@@ -32,15 +33,25 @@ maxmemory-policy noeviction
 """
 
 
-def running(where: Places) -> psutil.Process | None:
-    """The live Redis of these places; it shows its socket in its title."""
-    return process.find(str(where.redis_socket), "redis-server", "valkey-server")
+def _quoted(path: Path) -> str:
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def running(where: Places) -> list[psutil.Process]:
+    """The live Redis of these places; once it is up, it shows its socket in its title."""
+    socket_path = str(where.redis_socket)
+
+    def is_ours(command: list[str]) -> bool:
+        return any(word == socket_path or word.rstrip().endswith(f"unixsocket:{socket_path}") for word in command)
+
+    return process.find(("redis-server", "valkey-server"), is_ours)
 
 
 def start(where: Places, started: Callable[[subprocess.Popen[bytes]], None]) -> None:
     """Start if needed, then wait for PONG; `started` hears of a process the moment it exists."""
     child: subprocess.Popen[bytes] | None = None
-    if not answers(where):
+    if not answers(where) and not running(where):
         make_private(where.redis_data)
         binary = find_redis()
         file = where.servers / "redis.conf"
