@@ -1,0 +1,176 @@
+"""Scripts and surroundings that do not behave: nothing they do may cost the run, or bring a worker down."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import psutil
+import pytest
+from lab import Lab, is_alive, until
+
+from store.runs import Run
+from store.servers.places import places
+from store.states import Reason, State
+
+
+def enqueue(lab: Lab, name: str, body: str, more: str = "") -> Run:
+    script = lab.write(f"{name}.py", body)
+    text = f'name = "{name}"\ncommand = ["{sys.executable}", "{script}"]\n{more}\n'
+    done = lab.labq("enqueue", "--json", str(lab.write(f"{name}.toml", text)))
+    return lab.store.run(json.loads(done.stdout)["ids"][0])
+
+
+def test_odd_events_are_skipped_and_the_rest_is_kept(lab: Lab) -> None:
+    run = enqueue(
+        lab,
+        "odd",
+        "import labq, os\n"
+        "labq.log(1, loss=1.0)\n"
+        "with open(os.environ['LABQ_EVENTS'], 'a') as f:\n"
+        '    f.write(\'{"step": 1e30, "a": 1}\\nnot json\\n{"step": 2, "a": 1\' + \'0\' * 400 + \'}\\n\')\n'
+        '    f.write(\'{"_stop": "\\\\ud800"}\\n{"_artifact": "no\\\\u0000where"}\\n\')\n'
+        "labq.log(2, loss=0.5)\n"
+        "labq.artifact('/no/such/file')\n",
+    )
+    lab.worker("--burst")
+    ended = lab.wait_until_ended(run)
+    assert (ended.state, ended.attempt) == (State.FINISHED, 1)
+    assert lab.store.series(run.id, "loss").values == (1.0, 0.5)
+
+
+def test_links_and_vanishing_files_among_the_checkpoints_do_no_harm(lab: Lab) -> None:
+    run = enqueue(
+        lab,
+        "links",
+        "import labq, os, pathlib, time\n"
+        "folder = pathlib.Path(os.environ['LABQ_CHECKPOINTS'])\n"
+        "(folder / 'latest').symlink_to('nowhere')\n"
+        "for step in range(6):\n"
+        "    hidden = folder / '.part'; hidden.write_text(f'state {step}'); hidden.rename(folder / f'model².{step}')\n"
+        "    labq.log(step, loss=step); time.sleep(0.15)\n"
+        "    if step % 2: (folder / f'model².{step}').unlink(missing_ok=True)\n",
+    )
+    lab.worker("--burst")
+    ended = lab.wait_until_ended(run)
+    assert (ended.state, ended.attempt) == (State.FINISHED, 1)
+    assert lab.store.series(run.id, "loss").steps == tuple(range(6))
+    assert ended.checkpoint is not None
+
+
+def test_a_checkpoint_by_rename_alone_is_resumed_from(lab: Lab) -> None:
+    run = enqueue(
+        lab,
+        "rename",
+        "import os, pathlib, sys, time\n"
+        "resume = os.environ.get('LABQ_RESUME')\n"
+        "if resume:\n"
+        "    (file,) = pathlib.Path(resume).iterdir()\n"
+        "    sys.exit(0 if file.read_text() == 'state 3' and os.environ['LABQ_RESUME_STEP'] == '3' else 5)\n"
+        "folder = pathlib.Path(os.environ['LABQ_CHECKPOINTS'])\n"
+        "for step in range(4):\n"
+        "    hidden = folder / '.part'; hidden.write_text(f'state {step}'); hidden.rename(folder / f'model-{step}.pt')\n"
+        "    time.sleep(0.3)\n"
+        "time.sleep(1); os.kill(os.getpid(), 9)\n",
+    )
+    lab.worker()
+    ended = lab.wait_until_ended(run)
+    assert (ended.state, ended.attempt) == (State.FINISHED, 2), ended
+
+
+def test_sigterm_after_the_end_does_not_undo_it(lab: Lab) -> None:
+    run = enqueue(
+        lab,
+        "late",
+        "import labq, os, pathlib\n"
+        "big = pathlib.Path(os.environ['LABQ_DIR'], 'big'); big.write_bytes(os.urandom(150_000_000))\n"
+        "labq.artifact(big)\nprint('over', flush=True)\n",
+    )
+    worker = lab.worker()
+    until(lambda: b"over" in lab.store.log_tail(run.id, 1, 100), what="the last word")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=60) == 0
+    assert lab.run(run).state is State.FINISHED
+
+
+def test_stop_while_draining_is_not_forgotten(lab: Lab) -> None:
+    run = enqueue(
+        lab,
+        "slow-to-leave",
+        "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint('here', flush=True)\ntime.sleep(600)\n",
+        'grace = "3s"',
+    )
+    worker = lab.worker()
+    until(lambda: b"here" in lab.store.log_tail(run.id, 1, 100), what="the first word")
+    lab.labq("requeue", run.id)
+    time.sleep(1.0)
+    lab.labq("stop", run.id)
+    assert lab.wait_until_ended(run).state is State.CANCELLED
+    worker.terminate()
+    worker.wait()
+
+
+def test_a_garbage_ticket_brings_no_worker_down(lab: Lab) -> None:
+    from redis import Redis
+
+    client = Redis.from_url(places(lab.home).redis_url)
+    client.hset("rq:job:garbage", mapping={"created_at": "never", "data": "{"})
+    worker = lab.worker()
+    until(lambda: any(w.pid == worker.pid for w in lab.store.workers(60)), what="the worker")
+    client.rpush("rq:queue:labq-default", "garbage")
+    run = lab.enqueue_steps("after-garbage", steps=5)
+    assert lab.wait_until_ended(run).state is State.FINISHED
+    assert worker.poll() is None
+    assert "Traceback" not in lab.log_text()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code"),
+    [
+        ("LABQ_MONGO_URL", "mongodb://localhost:99999/", 2),
+        ("LABQ_MONGO_URL", "postgres://x/", 2),
+        ("LABQ_LEASE_S", "0.1", 2),
+    ],
+)
+def test_a_worker_with_wrong_settings_says_so_once_and_leaves(lab: Lab, variable: str, value: str, code: int) -> None:
+    before = lab.log_text()
+    worker = lab.worker(**{variable: value})
+    assert worker.wait(timeout=20) == code
+    said = lab.log_text().removeprefix(before)
+    assert "Traceback" not in said
+    assert len(said.splitlines()) < 6
+
+
+def test_a_database_of_a_newer_labq_is_left_alone_without_a_storm(lab: Lab) -> None:
+    lab.store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": 99}})
+    before = lab.log_text()
+    try:
+        worker = lab.worker()
+        time.sleep(3.0)
+        assert worker.poll() is None
+        said = lab.log_text().removeprefix(before)
+        assert "upgrade labq" in said
+        assert "Traceback" not in said
+        assert len(said.splitlines()) < 12
+        assert "upgrade labq" in lab.labq("ls", ok=False).stderr
+    finally:
+        lab.store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": 1}})
+
+
+def test_a_crew_that_is_told_to_stop_starts_nobody_any_more(lab: Lab) -> None:
+    crew = lab.worker("-n", "2")
+    members = until(lambda: m if len(m := psutil.Process(crew.pid).children()) == 2 else None, what="two workers")
+    os.kill(members[0].pid, signal.SIGKILL)
+    crew.send_signal(signal.SIGTERM)
+    assert crew.wait(timeout=15) == 0
+    until(lambda: not any(is_alive(member) for member in members), 5, what="an empty crew")
+
+
+def test_the_signal_that_ended_a_script_is_kept(lab: Lab) -> None:
+    run = enqueue(lab, "limit", "import time\ntime.sleep(60)\n", '[resources]\ntime = "0.5s"')
+    lab.worker("--burst")
+    ended = lab.wait_until_ended(run)
+    assert ended.reason is Reason.TIME_LIMIT
+    assert ended.ending is not None
+    assert ended.ending.signal == signal.SIGTERM
