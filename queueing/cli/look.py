@@ -11,7 +11,7 @@ from queueing.units import format_duration, format_size
 from store.errors import ExitCode, UserError
 from store.runs import Attempt, Run, short
 from store.states import State
-from store.store import RunQuery
+from store.store import RunQuery, Store
 
 
 def ls(options: argparse.Namespace) -> int:
@@ -35,6 +35,9 @@ def show(options: argparse.Namespace) -> int:
     """Everything that is known about one run."""
     with opened_store() as store:
         run = store.run(options.run)
+        if options.diff or options.packages:
+            print(_text_of(store, run, diff=options.diff), end="")
+            return ExitCode.OK
         checkpoints = store.checkpoints(run.id)
         notices = store.notices(run.id)
         artifacts = store.artifacts(run.id)
@@ -54,6 +57,16 @@ def show(options: argparse.Namespace) -> int:
         said = f": {notice.error}" if notice.error else ""
         print(f"{'mail':<12} {notice.about} to {', '.join(notice.to)}: {notice.state}{said}")
     return ExitCode.OK
+
+
+def _text_of(store: Store, run: Run, *, diff: bool) -> str:
+    """The git diff, or the list of packages: texts that are kept once, whatever the number of runs that share them."""
+    facts = run.history[-1].facts if run.history else {}
+    blob_id = (run.provenance.get("git") or {}).get("diff") if diff else facts.get("packages")
+    text = store.blob(blob_id) if blob_id else None
+    if text is None:
+        raise UserError(f"run {run.id}: no {'diff' if diff else 'list of packages'} is known")
+    return text if text.endswith("\n") else text + "\n"
 
 
 def _states(names: list[str]) -> tuple[State, ...]:
@@ -129,7 +142,7 @@ def _git_facts(run: Run) -> list[tuple[str, str]]:
     git = run.provenance.get("git")
     if not git:
         return [("git", "no repository")]
-    dirty = f", dirty (diff {git['diff']})" if git.get("diff") else ", dirty" if git.get("dirty") else ""
+    dirty = ", dirty (see --diff)" if git.get("diff") else ", dirty" if git.get("dirty") else ""
     return [("git", f"{(git.get('commit') or 'no commit')[:12]} on {git.get('branch')}{dirty}, {git['repository']}")]
 
 
@@ -146,7 +159,7 @@ def _attempt_words(attempt: Attempt) -> str:
     if facts.get("user"):
         words.append(f"as {facts['user']}")
     if facts.get("python"):
-        words.append(f"Python {facts['python']} (packages {facts['packages']})")
+        words.append(f"Python {facts['python']}")
     if facts.get("scheduler"):
         words.append(f"{facts['scheduler']['scheduler']} job {facts['scheduler']['job']}")
     if attempt.resumed_from_step is not None:

@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
     verb("notify", "notify.cli:notify", "send the mails that are owed", _notify)
     verb("ls", "queueing.cli.look:ls", "list runs", _which_runs)
-    verb("show", "queueing.cli.look:show", "show everything about a run", _run)
+    verb("show", "queueing.cli.look:show", "show everything about a run", _run, _show)
     verb("logs", "queueing.cli.logs:logs", "print a run's output", _run, _logs)
     verb("plot", "notify.cli:plot", "draw a run's curves, here and as PNG", _run, _plot)
     verb("artifacts", "queueing.cli.artifacts:artifacts", "list or fetch the files a run kept", _run, _folder)
@@ -54,6 +54,11 @@ def _dry_run(parser: argparse.ArgumentParser) -> None:
 
 def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="id of the run, or its first characters")
+
+
+def _show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--diff", action="store_true", help="only what differed from the commit when it was enqueued")
+    parser.add_argument("--packages", action="store_true", help="only the Python packages of the newest attempt")
 
 
 def _runs(parser: argparse.ArgumentParser) -> None:

@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_is_passed_over(lab: Lab) -> None:
 
 
 def test_what_a_user_sees(lab: Lab, tmp_path: Path) -> None:
-    run = lab.enqueue_steps("seen", steps=30, pause_s=0.05)
+    run = lab.enqueue_steps("seen", steps=30, pause_s=0.1)
     lab.worker("--burst")
     followed = lab.labq("logs", "-f", run.id[:8]).stdout
     assert followed.splitlines() == [f"step {i}" for i in range(30)]
@@ -182,7 +182,8 @@ def test_what_a_user_sees(lab: Lab, tmp_path: Path) -> None:
     shown = lab.labq("show", run.id[:8]).stdout
     assert "finished" in shown
     assert "loss" in shown
-    until(lambda: "python" in lab.run(run).history[0].facts or lab.run(run).state is State.FINISHED)
+    assert "numpy==" in lab.labq("show", "--packages", run.id).stdout
+    assert lab.labq("show", "--diff", run.id, ok=False).returncode == 2
     told = json.loads(lab.labq("show", "--json", run.id).stdout)
     assert told["run"]["state"] == "finished"
     assert told["run"]["summary"]["loss"]["count"] == 30
