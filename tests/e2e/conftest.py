@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from lab import Lab
@@ -31,3 +32,12 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
             process.kill()
         process.wait()
     shared_lab.processes.clear()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shared_lab: Lab) -> dict[str, Any]:
+    """The outcome of a run that nobody disturbed."""
+    run = shared_lab.enqueue_steps("undisturbed")
+    shared_lab.worker("--burst").wait()
+    shared_lab.wait_until_ended(run)
+    return shared_lab.outcome(run)

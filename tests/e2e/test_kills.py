@@ -44,15 +44,6 @@ VICTIMS: dict[str, Callable[[Lab, Popen[bytes]], None]] = {
 ORDER = list(VICTIMS)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(shared_lab: Lab) -> dict[str, Any]:
-    run = shared_lab.enqueue_steps("undisturbed")
-    worker = shared_lab.worker("--burst")
-    shared_lab.wait_until_ended(run)
-    worker.wait()
-    return shared_lab.outcome(run)
-
-
 def check_untouched(lab: Lab, run: Any, undisturbed: dict[str, Any]) -> None:
     ended = lab.wait_until_ended(run)
     assert ended.state is State.FINISHED, ended

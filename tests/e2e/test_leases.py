@@ -7,18 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import psutil
-import pytest
 from lab import Lab, child_of, is_alive, supervisor_of, until
 
 from store.states import Reason, State
-
-
-@pytest.fixture(scope="module")
-def undisturbed(shared_lab: Lab) -> dict[str, Any]:
-    run = shared_lab.enqueue_steps("undisturbed")
-    shared_lab.worker("--burst").wait()
-    shared_lab.wait_until_ended(run)
-    return shared_lab.outcome(run)
 
 
 def test_a_zombie_attempt_changes_nothing_and_stops_itself(lab: Lab, undisturbed: dict[str, Any]) -> None:

@@ -14,14 +14,6 @@ from store.runs import Run
 from store.states import Reason, State, Wish
 
 
-@pytest.fixture(scope="module")
-def undisturbed(shared_lab: Lab) -> dict[str, Any]:
-    run = shared_lab.enqueue_steps("undisturbed")
-    shared_lab.worker("--burst").wait()
-    shared_lab.wait_until_ended(run)
-    return shared_lab.outcome(run)
-
-
 def family(worker: Popen[bytes]) -> list[psutil.Process]:
     return [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
 

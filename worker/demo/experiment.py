@@ -1,18 +1,23 @@
 """What the demo trains: a language model on the text of Python's documentation, which ships inside CPython."""
 
-EXPERIMENT = """\
+EPOCHS = 4
+
+_SHARED = f"""\
+model = "language-model"
+vocabulary_size = 1000
+bptt = 4
+epochs = {EPOCHS}
+learning_rate_decay = 0.9
+checkpoint_every_s = 0.3
+"""
+
+EXPERIMENT = f"""\
 name = "docs-lm"
 trainer = "rnn"
 tags = ["demo"]
 
 [params]
-model = "language-model"
-vocabulary_size = 1000
-bptt = 4
-epochs = {epochs}
-learning_rate_decay = 0.9
-checkpoint_every_s = 0.3
-
+{_SHARED}
 [data]
 source = "pydoc"                     # pydoc_data.topics: 65,000 words
 
@@ -24,23 +29,18 @@ learning_rate = [0.005, 0.01]
 to = ["you@lab.example"]
 """
 
-TWIN = """\
+
+def twin(n_hidden: int, learning_rate: float) -> str:
+    """One of the runs above once more, under another name: what it would have been undisturbed."""
+    return f"""\
 name = "twin"
 trainer = "rnn"
 priority = -1
 
 [params]
-model = "language-model"
-vocabulary_size = 1000
-bptt = 4
-epochs = {epochs}
-learning_rate_decay = 0.9
-checkpoint_every_s = 0.3
 n_hidden = {n_hidden}
 learning_rate = {learning_rate}
-
+{_SHARED}
 [data]
 source = "pydoc"
 """
-
-EPOCHS = 4

@@ -17,7 +17,7 @@ from store.notices import NoticeState
 from store.runs import Run, short
 from store.states import ENDED, State
 from store.store import RunQuery
-from worker.demo.experiment import EPOCHS, EXPERIMENT, TWIN
+from worker.demo.experiment import EXPERIMENT, twin
 from worker.demo.stage import LEASE_S, Stage
 from worker.demo.telling import Teller
 
@@ -50,9 +50,9 @@ def tell_story(stage: Stage, tell: Teller, keep: Path | None) -> Report:
     tell.step("Starting a real MongoDB and a real Redis, in a temporary folder, on private sockets")
     stage.servers()
     tell.step("Enqueueing an experiment: 4 RNN language models on the text of Python's documentation")
-    _enqueue(stage, tell, "docs-lm.toml", EXPERIMENT.format(epochs=EPOCHS))
+    _enqueue(stage, tell, "docs-lm.toml", EXPERIMENT)
     victim = _first_run(stage)
-    _enqueue(stage, tell, "twin.toml", TWIN.format(epochs=EPOCHS, **_shape(victim)))
+    _enqueue(stage, tell, "twin.toml", twin(victim.params["n_hidden"], victim.params["learning_rate"]))
     tell.say("  (the fifth run is a twin of the first: it will show whether being killed made a difference)")
     tell.step("Starting two workers and the notifier (the first run compiles the kernels: a few seconds)")
     pids = {process.pid for process in (stage.start("worker"), stage.start("worker"))}
@@ -94,10 +94,6 @@ def _enqueue(stage: Stage, tell: Teller, name: str, text: str) -> None:
 
 def _first_run(stage: Stage) -> Run:
     return stage.store.runs(RunQuery(experiment="docs-lm"))[0]
-
-
-def _shape(run: Run) -> dict[str, object]:
-    return {name: run.params[name] for name in ("n_hidden", "learning_rate")}
 
 
 def _kill_worker_of(stage: Stage, run: Run, pids: set[int]) -> None:
