@@ -23,13 +23,13 @@ trainer = "rnn"
 [params]
 model = "language-model"
 n_hidden = 12
-vocabulary_size = 200
-epochs = 3
+vocabulary_size = 500
+epochs = 6
 learning_rate = 0.01
 checkpoint_every_s = 0.1
 [data]
 source = "pydoc"
-max_sentences = 1500
+max_sentences = 4000
 [notify]
 to = ["me@lab.example"]
 """
