@@ -5,6 +5,7 @@ One table names each setting, its type, default and meaning; unknown keys are re
 
 import os
 import re
+import socket
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -66,8 +67,8 @@ class Settings:
 
     @property
     def runs_dir(self) -> Path:
-        """Where run directories live on this machine."""
-        return self.home / "runs"
+        """Where run directories live: those of each machine apart, for file locks may not reach beyond it."""
+        return self.home / "runs" / socket.gethostname()
 
     @property
     def outgoing_mail_dir(self) -> Path:
