@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from trainer.rules import Rule, choice, flag, optional, real, rising, text, whole
+from trainer.rules import Rule, choice, flag, optional, real, rising, several, text, whole
 
 
 class ModelKind(Enum):
@@ -42,6 +42,44 @@ class StoppingRule(Enum):
     NONE = "none"
     MOVING_AVERAGE = "moving-average"
     MINIMUM = "minimum"
+
+
+class OptimizerKind(Enum):
+    SGD = "sgd"
+    ADAGRAD = "adagrad"
+    RMSPROP = "rmsprop"
+    ADAM = "adam"
+    CG = "cg"
+    BFGS = "bfgs"
+    L_BFGS = "l-bfgs"
+
+    @property
+    def is_full_batch(self) -> bool:
+        """Whether a step looks at all training data: these come from scipy.optimize."""
+        return self in (OptimizerKind.CG, OptimizerKind.BFGS, OptimizerKind.L_BFGS)
+
+
+class Readout(Enum):
+    LAST = "last"
+    MEAN = "mean"
+    EVERY_STEP = "every-step"
+
+
+class Truncation(Enum):
+    TUTORIAL = "tutorial"
+    CHUNKED = "chunked"
+
+
+class Parallel(Enum):
+    SYNCHRONOUS = "synchronous"
+    SERVER = "server"
+
+
+class Watch(Enum):
+    LAYERS = "layers"
+    CONFUSION = "confusion"
+    SAMPLES = "samples"
+    FEATURES = "features"
 
 
 class Corpus(Enum):
@@ -105,16 +143,29 @@ class Common:
     seed: int = _parameter(0, whole(0, 2**63 - 1), "of the initial weights, the order of the data and the noise")
     epochs: int = _parameter(10, whole(1), "passes over the training data")
     batch_size: int = _parameter(1, whole(1), "sequences per update; the gradient is their mean")
+    optimizer: OptimizerKind = _parameter(OptimizerKind.SGD, choice(OptimizerKind), "rule of the updates")
     learning_rate: float = _parameter(0.01, real(above=0), "of the first epoch")
     learning_rate_decay: float = _parameter(1.0, real(above=0, most=1), "factor of the learning rate each epoch")
     halve_on_rise: bool = _parameter(False, flag(), "halve the learning rate when the training loss rose over an epoch")
     initial_momentum: float = _parameter(0.0, real(least=0, below=1), "classical momentum of the first epochs")
     final_momentum: float = _parameter(0.0, real(least=0, below=1), "momentum from epoch momentum_switchover on")
     momentum_switchover: int = _parameter(5, whole(0), "epochs with initial_momentum")
+    nesterov: bool = _parameter(False, flag(), "sgd: Nesterov's momentum instead of the classical one")
+    beta1: float = _parameter(0.9, real(least=0, below=1), "adam: decay of the mean of gradients")
+    beta2: float = _parameter(0.999, real(least=0, below=1), "adam: decay of the mean of squared gradients")
+    rho: float = _parameter(0.9, real(least=0, below=1), "rmsprop: decay of the mean of squared gradients")
+    epsilon: float = _parameter(1e-8, real(above=0), "adagrad, rmsprop, adam: added to the root that divides")
+    iterations: int = _parameter(10, whole(1), "cg, bfgs, l-bfgs: iterations an epoch")
     clip_norm: float = _parameter(0.0, real(least=0), "a longer gradient is scaled down to this length; 0: never")
     early_stopping: StoppingRule = _parameter(StoppingRule.NONE, choice(StoppingRule), "on the validation loss")
     patience: int = _parameter(10, whole(1), "early stopping: N of eq. 4.1 and 4.4, in epochs")
     alpha: float = _parameter(0.05, real(least=0, below=1), "early stopping: the factor of eq. 4.4")
+    threads: int = _parameter(1, whole(1, 256), "threads that compute; the result does not depend on it", **PACING)
+    parallel: Parallel = _parameter(
+        Parallel.SYNCHRONOUS, choice(Parallel), "server: threads update asynchronously, each from weights of its own"
+    )
+    watch: tuple[Watch, ...] = _parameter((), several(Watch), "what more to record at the end of an epoch")
+    watch_every: int = _parameter(0, whole(0), "updates between two points of gradient and update norms; 0: never")
     log_every: int = _parameter(0, whole(0), "updates between two points of `loss`; 0: about 50 points an epoch")
     checkpoint_every: int = _parameter(0, whole(0), "updates between two checkpoints; 0: by time only", **PACING)
     checkpoint_every_s: float = _parameter(15.0, real(least=0), "seconds between two checkpoints; 0: never", **PACING)
@@ -122,6 +173,13 @@ class Common:
     @property
     def has_momentum(self) -> bool:
         return self.initial_momentum > 0 or self.final_momentum > 0
+
+    @property
+    def memory_slots(self) -> int:
+        """How many numbers the optimizer remembers for each weight."""
+        if self.optimizer is OptimizerKind.SGD:
+            return int(self.has_momentum)
+        return {OptimizerKind.ADAGRAD: 1, OptimizerKind.RMSPROP: 1, OptimizerKind.ADAM: 2}.get(self.optimizer, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +189,9 @@ class LanguageModelConfig(Common):
     n_hidden: int = _parameter(100, whole(1), "recurrent units")
     vocabulary_size: int = _parameter(8000, whole(4), "words kept, with sentence start, sentence end and unknown word")
     bptt: int = _parameter(4, whole(0), "steps each error is carried back through time")
+    truncation: Truncation = _parameter(
+        Truncation.TUTORIAL, choice(Truncation), "tutorial: every error goes bptt steps back; chunked: within its chunk"
+    )
     learning_rate: float = _parameter(0.005, real(above=0), "of the first epoch")
     data: TextData = field(default=TextData(), metadata={"doc": "table"})
 
@@ -141,6 +202,7 @@ class ClassifierConfig(Common):
 
     n_in: int | None = _parameter(None, optional(whole(1)), "features per step; null: as the data has, 20 for a .tsv")
     activation: Activation = _parameter(Activation.RELU, choice(Activation), "f")
+    readout: Readout = _parameter(Readout.LAST, choice(Readout), "which hidden states are read out")
     loss: LossKind = _parameter(LossKind.MSE, choice(LossKind), "between probabilities and labels")
     l1: float = _parameter(0.0, real(least=0), "weight of the sum of |w| over W_in, W and W_out (eq. 4.2)")
     l2: float = _parameter(0.0, real(least=0), "weight of the sum of w^2 over the same")

@@ -47,9 +47,12 @@ class Stretch:
 
 def initial_state(config: Common, model: Model) -> TrainingState:
     """The state of a run that begins."""
-    weights = model.initial_weights()
-    velocity = {name: np.zeros_like(w if config.has_momentum else w[:0]) for name, w in weights.items()}
-    return TrainingState(weights=weights, velocity=velocity, learning_rate=config.learning_rate)
+    return TrainingState(
+        layout=model.layout,
+        weights=model.initial_weights(),
+        memory=model.layout.zeros(config.memory_slots),
+        learning_rate=config.learning_rate,
+    )
 
 
 class Loop:
@@ -97,9 +100,9 @@ class Loop:
         state, size = self.state, self.config.batch_size
         count = min(self._updates.size, self._updates_to_next_writing())
         chosen = order[state.batch * size : (state.batch + count) * size]
-        rates = (state.learning_rate, schedule.momentum(self.config, state.epoch), self.config.clip_norm)
+        rule = schedule.rule(self.config, state.learning_rate, state.epoch, state.update)
         began = time.perf_counter()
-        done = self.model.train(chosen, state.epoch, state.weights, state.velocity, rates, state.sums)
+        done = self.model.train(chosen, state.epoch, state.weights, state.memory, rule, state.sums)
         self._updates.took(count, time.perf_counter() - began)
         state.batch += done
         state.update += done
@@ -152,7 +155,7 @@ class Loop:
         metrics = {"train_loss": train_loss, **self.model.training_metrics(state.weights, train_loss)}
         if sums[1]:
             metrics |= {"val_loss": float(sums[0] / sums[1]), **self.model.validation_metrics(sums)}
-        return metrics | {"learning_rate": state.learning_rate} | norms(state.weights)
+        return metrics | {"learning_rate": state.learning_rate} | norms(state.layout.unpack(state.weights))
 
     def _next_epoch(self, metrics: dict[str, float]) -> None:
         """Move the state to the next epoch, or to the end."""

@@ -100,6 +100,19 @@ def rising() -> Rule:
     return Rule("a list of rising numbers", parse)
 
 
+def several(kind: type[Enum]) -> Rule:
+    """A list of values of an enumeration, each once, in the order of the enumeration."""
+    one = choice(kind)
+
+    def parse(value: object) -> tuple[Enum, ...]:
+        if not isinstance(value, list):
+            raise Refused
+        found = {one.parse(item) for item in value}
+        return tuple(member for member in kind if member in found)
+
+    return Rule("a list of some of " + one.allowed.removeprefix("one of "), parse)
+
+
 def optional(rule: Rule) -> Rule:
     """The rule, or null."""
     return Rule(rule.allowed + ", or null", lambda value: None if value is None else rule.parse(value))

@@ -11,8 +11,9 @@ import numpy as np
 from trainer.arrays import Doubles, Floats, Named
 from trainer.early_stopping import StoppingMemory
 from trainer.errors import UserMistake
+from trainer.layout import Layout
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Phase(IntEnum):
@@ -32,8 +33,9 @@ class Phase(IntEnum):
 class TrainingState:
     """Everything that decides what the run computes and logs from here on. What is not in it must not matter."""
 
-    weights: dict[str, Floats]
-    velocity: dict[str, Floats]  # empty arrays when there is no momentum
+    layout: Layout
+    weights: Floats  # (layout.size)
+    memory: Floats  # (n_slots, layout.size), what the optimizer remembers
     learning_rate: float
     phase: Phase = Phase.UPDATES
     epoch: int = 0  # counted from 0
@@ -44,12 +46,16 @@ class TrainingState:
     stopping: StoppingMemory = field(default_factory=StoppingMemory)
 
     def to_arrays(self, origin: Named) -> Named:
-        """A dict of arrays that shares memory with the state; `origin` says of what configuration and data it is."""
+        """The state as arrays, matrices without their padding; `origin` says of what configuration and data it is."""
         return {
             "format": np.array(_FORMAT),
             **origin,
-            **{f"weight_{name}": value for name, value in self.weights.items()},
-            **{f"velocity_{name}": value for name, value in self.velocity.items()},
+            **self._matrices("weight", self.weights),
+            **{
+                name: m
+                for slot, flat in enumerate(self.memory)
+                for name, m in self._matrices(_slot(slot), flat).items()
+            },
             "position": np.array([self.phase, self.epoch, self.batch, self.update], dtype=np.int64),
             "sums": self.sums,
             "rates": np.array([self.learning_rate, self.previous_loss, self.stopping.best]),
@@ -61,18 +67,29 @@ class TrainingState:
         """Become the state that was saved; self must be the state its run began with. Raises UserMistake."""
         if int(arrays.get("format", np.array(0))) != _FORMAT:
             raise UserMistake("the checkpoint was written by another version of the trainer: start the run anew")
-        for part, values in (("weight", self.weights), ("velocity", self.velocity)):
-            for name, value in values.items():
-                saved = arrays[f"{part}_{name}"]
-                if saved.shape != value.shape or saved.dtype != value.dtype:
-                    raise UserMistake(
-                        f"the checkpoint has {part} {name} of shape {saved.shape} and type {saved.dtype}; "
-                        f"allowed: {value.shape} and {value.dtype}"
-                    )
-                value[...] = saved
+        self.weights[:] = self._packed("weight", arrays)
+        for slot, flat in enumerate(self.memory):
+            flat[:] = self._packed(_slot(slot), arrays)
         phase, self.epoch, self.batch, self.update = (int(x) for x in arrays["position"])
         self.phase = Phase(phase)
         self.sums[:] = arrays["sums"]
         self.learning_rate, self.previous_loss, best = (float(x) for x in arrays["rates"])
         recent = tuple(float(x) for x in arrays["recent"])
         self.stopping = StoppingMemory(recent=recent, best=best, epochs_since_best=int(arrays["epochs_since_best"]))
+
+    def _matrices(self, prefix: str, flat: Floats) -> Named:
+        return {f"{prefix}_{name}": matrix for name, matrix in self.layout.unpack(flat).items()}
+
+    def _packed(self, prefix: str, arrays: Named) -> Floats:
+        """Raises UserMistake when a matrix is missing or has another shape or type."""
+        for part in self.layout.parts:
+            saved = arrays.get(f"{prefix}_{part.name}")
+            if saved is None or saved.shape != (part.rows, part.columns) or saved.dtype != self.layout.dtype:
+                found = "none" if saved is None else f"one of shape {saved.shape} and type {saved.dtype}"
+                allowed = f"{(part.rows, part.columns)} and {self.layout.dtype}"
+                raise UserMistake(f"the checkpoint has {prefix} {part.name}: {found}; allowed: {allowed}")
+        return self.layout.pack({part.name: arrays[f"{prefix}_{part.name}"] for part in self.layout.parts})
+
+
+def _slot(slot: int) -> str:
+    return f"memory{slot}"

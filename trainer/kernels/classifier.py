@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from trainer.counter_rng import add_noise
 from trainer.jit import entry, kernel
 from trainer.kernels.activations import activate
-from trainer.kernels.descent import average_and_penalise, descend
 from trainer.kernels.linear import (
     add_left_transposed,
     add_product,
@@ -21,11 +20,11 @@ from trainer.kernels.linear import (
     add_row_right_transposed,
     add_rows,
     clear,
-    clip_factor,
     copy,
     count_loss,
-    sum_of_squares,
 )
+from trainer.kernels.optimizers import step
+from trainer.kernels.penalties import average_and_penalise
 from trainer.kernels.readout import count_mistakes, read_out
 
 
@@ -96,58 +95,61 @@ def backward(x: Any, weights: Any, gradient: Any, work: Any) -> None:
 
 
 @kernel
-def update(weights: Any, velocity: Any, gradient: Any, share: float, l1: float, l2: float, rates: Any) -> None:
-    """One step of descent along share * gradient + that of the penalties; then the gradient is zero again.
-
-    rates: (learning rate, momentum, longest gradient).
-    """
-    rate, momentum, longest = rates
+def average(weights: Any, gradient: Any, share: float, l1: float, l2: float) -> None:
+    """gradient = share * gradient + that of the penalties."""
     real = gradient.W.dtype.type
     average_and_penalise(gradient.W_in, weights.W_in, real(share), real(l1), real(l2))
     average_and_penalise(gradient.W, weights.W, real(share), real(l1), real(l2))
     average_and_penalise(gradient.W_out, weights.W_out, real(share), real(l1), real(l2))
     average_and_penalise(gradient.b, weights.b, real(share), real(0), real(0))
     average_and_penalise(gradient.b_out, weights.b_out, real(share), real(0), real(0))
-    squares = 0.0
-    if longest > 0.0:
-        for g in gradient:
-            squares += sum_of_squares(g)
-    pace, inertia = real(rate * clip_factor(squares, longest)), real(momentum)
-    descend(weights.W_in, velocity.W_in, gradient.W_in, pace, inertia)
-    descend(weights.W, velocity.W, gradient.W, pace, inertia)
-    descend(weights.W_out, velocity.W_out, gradient.W_out, pace, inertia)
-    descend(weights.b, velocity.b, gradient.b, pace, inertia)
-    descend(weights.b_out, velocity.b_out, gradient.b_out, pace, inertia)
-    for g in gradient:
-        clear(g)
+
+
+@kernel
+def add_batch(values: Any, offsets: Any, targets: Any, batch: Any, weights: Any, gradient: Any, work: Any, heads: Any,
+              activation: int, loss_kind: int, noise: Any) -> float:  # fmt: skip
+    """Add the gradients of the sequences of a batch, and return the sum of their losses."""
+    loss = 0.0
+    for sequence in batch:
+        x = values[offsets[sequence] : offsets[sequence + 1]]
+        forward(x, weights, activation, noise, sequence, work)
+        loss += read_out(work.output, targets[sequence], work.error, heads, loss_kind)
+        backward(x, weights, gradient, work)
+    return loss
 
 
 @entry
-def train(values: Any, offsets: Any, targets: Any, order: Any, batch_size: int, weights: Any, velocity: Any,
-          gradient: Any, work: Any, heads: Any, activation: int, loss_kind: int, noise: Any, l1: float, l2: float,
-          rates: Any, sums: Any) -> int:  # fmt: skip
+def train(values: Any, offsets: Any, targets: Any, order: Any, batch_size: int, flat: Any, memory: Any, weights: Any,
+          flat_gradient: Any, gradient: Any, work: Any, heads: Any, activation: int, loss_kind: int, noise: Any,
+          l1: float, l2: float, rule: Any, sums: Any) -> int:  # fmt: skip
     """Make one update for every batch_size sequences of `order`, one after another; returns how many were made.
 
     values: (rows, I), packed sequences; offsets: (sequences+1), int64; targets: (sequences, O). order: int64, indices
-    of sequences. gradient must be zero, and is zero after every update. sums: (4), float64: loss without penalties,
-    and number of sequences, are added to sums[0], sums[1] and to sums[2], sums[3]. Ends at a loss that is not finite,
-    before the update it would make; that loss is in the sums.
+    of sequences. weights and gradient are views of flat and flat_gradient; memory: (n_slots, size of flat).
+    sums: (4), float64: loss without penalties, and number of sequences, are added to sums[0], sums[1] and to sums[2],
+    sums[3]. Ends at a loss that is not finite, before the update it would make; that loss is in the sums.
     """
     done = 0
     for start in range(0, order.shape[0], batch_size):
-        loss = 0.0
         batch = order[start : start + batch_size]
-        for sequence in batch:
-            x = values[offsets[sequence] : offsets[sequence + 1]]
-            forward(x, weights, activation, noise, sequence, work)
-            loss += read_out(work.output, targets[sequence], work.error, heads, loss_kind)
-            backward(x, weights, gradient, work)
+        clear(flat_gradient.reshape(1, -1))
+        loss = add_batch(values, offsets, targets, batch, weights, gradient, work, heads, activation, loss_kind, noise)
         count_loss(sums, loss, float(batch.shape[0]))
         if not math.isfinite(loss):
             break
-        update(weights, velocity, gradient, 1.0 / batch.shape[0], l1, l2, rates)
+        average(weights, gradient, 1.0 / batch.shape[0], l1, l2)
+        step(flat, flat_gradient, memory, rule, done)
         done += 1
     return done
+
+
+@entry
+def mean_gradient(values: Any, offsets: Any, targets: Any, batch: Any, weights: Any, gradient: Any, work: Any,
+                  heads: Any, activation: int, loss_kind: int, noise: Any, l1: float, l2: float) -> float:  # fmt: skip
+    """Add to `gradient`, which is zero, that of the mean objective of a batch; returns the mean loss, no penalties."""
+    loss = add_batch(values, offsets, targets, batch, weights, gradient, work, heads, activation, loss_kind, noise)
+    average(weights, gradient, 1.0 / batch.shape[0], l1, l2)
+    return float(loss / batch.shape[0])
 
 
 @entry

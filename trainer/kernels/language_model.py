@@ -14,18 +14,16 @@ import math
 from typing import Any, NamedTuple
 
 from trainer.jit import entry, kernel
-from trainer.kernels.descent import descend
 from trainer.kernels.linear import (
     add_left_transposed,
     add_product,
     add_right_transposed,
     add_row_product,
     clear,
-    clip_factor,
     copy,
     count_loss,
-    sum_of_squares,
 )
+from trainer.kernels.optimizers import step
 from trainer.kernels.readout import softmax
 
 
@@ -38,16 +36,13 @@ class Weights(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Room for one sentence of at most T words and for the input words one update touches."""
+    """Room for one sentence of at most T words ."""
 
     states: Any  # (T+1, H), row 0 is the state before the first word
     probs: Any  # (T, K), logits, then probabilities, then their error
     level: Any  # (T, H), error of one level
     carried: Any  # (T, H), scratch for the next level
     total: Any  # (T, H), sum of all levels
-    touched: Any  # (K), int64, rows of U with a gradient in this update
-    is_touched: Any  # (K), bool
-    n_touched: Any  # (1), int64, how many
 
 
 @kernel
@@ -94,7 +89,7 @@ def backward(words: Any, weights: Any, gradient: Any, bptt: int, work: Any) -> N
         carry_back(level[: n - back], work.carried[: n - back], level[1 : n - back + 1], states[1:], weights.W)
         add_matrix(total[: n - back], level[: n - back])
     add_left_transposed(gradient.W, states[:n], total)  # (H, H) += (T, H).T @ (T, H)
-    add_to_inputs(words, gradient.U, total, work)
+    add_to_inputs(words, gradient.U, total)
 
 
 @kernel
@@ -125,77 +120,64 @@ def add_matrix(out: Any, a: Any) -> None:
 
 
 @kernel
-def add_to_inputs(words: Any, gradient: Any, total: Any, work: Any) -> None:
-    """gradient[x_t] += total[t], keeping the list of rows that are not zero."""
+def add_to_inputs(words: Any, gradient: Any, total: Any) -> None:
+    """gradient[x_t] += total[t]"""
     for t in range(total.shape[0]):
-        word = words[t]
-        if not work.is_touched[word]:
-            work.is_touched[word] = True
-            work.touched[work.n_touched[0]] = word
-            work.n_touched[0] += 1
         for j in range(total.shape[1]):
-            gradient[word, j] += total[t, j]
+            gradient[words[t], j] += total[t, j]
 
 
 @kernel
-def update(weights: Any, velocity: Any, gradient: Any, work: Any, share: float, rates: Any) -> None:
-    """One step of descent along share * gradient. rates: (learning rate, momentum, longest gradient)."""
-    rate, momentum, longest = rates
-    touched = work.touched[: work.n_touched[0]]
-    squares = 0.0
-    if longest > 0.0:
-        squares = sum_of_squares(gradient.W) + sum_of_squares(gradient.V)
-        for word in touched:
-            squares += sum_of_squares(gradient.U[word : word + 1])
-    pace = gradient.W.dtype.type(rate * share * clip_factor(squares * share * share, longest))
-    inertia = gradient.W.dtype.type(momentum)
-    descend(weights.W, velocity.W, gradient.W, pace, inertia)
-    descend(weights.V, velocity.V, gradient.V, pace, inertia)
-    if momentum > 0.0:
-        descend(weights.U, velocity.U, gradient.U, pace, inertia)
-    else:
-        for word in touched:  # every other row of the gradient is zero
-            descend(weights.U[word : word + 1], velocity.U, gradient.U[word : word + 1], pace, inertia)
+def add_batch(tokens: Any, offsets: Any, batch: Any, weights: Any, gradient: Any, work: Any, bptt: int) -> Any:
+    """Add the gradients of the sentences of a batch; returns the sum of their losses and their number of words."""
+    loss, n_words = 0.0, 0.0
+    for sentence in batch:
+        words = tokens[offsets[sentence] : offsets[sentence + 1]]
+        loss += forward(words, weights, work)
+        backward(words, weights, gradient, bptt, work)
+        n_words += words.shape[0] - 1
+    return loss, n_words
 
 
 @kernel
-def clear_gradient(gradient: Any, work: Any) -> None:
-    """Make the gradient zero again, at the cost of what the update touched."""
-    clear(gradient.W)
-    clear(gradient.V)
-    for word in work.touched[: work.n_touched[0]]:
-        clear(gradient.U[word : word + 1])
-        work.is_touched[word] = False
-    work.n_touched[0] = 0
+def scale(gradient: Any, share: float) -> None:
+    """gradient *= share                                       # (size)"""
+    factor = gradient.dtype.type(share)
+    for i in range(gradient.shape[0]):
+        gradient[i] *= factor
 
 
 @entry
-def train(tokens: Any, offsets: Any, order: Any, batch_size: int, weights: Any, velocity: Any, gradient: Any, work: Any,
-          bptt: int, rates: Any, sums: Any) -> int:  # fmt: skip
+def train(tokens: Any, offsets: Any, order: Any, batch_size: int, flat: Any, memory: Any, weights: Any,
+          flat_gradient: Any, gradient: Any, work: Any, bptt: int, rule: Any, sums: Any) -> int:  # fmt: skip
     """Make one update for every batch_size sentences of `order`, one after another; returns how many were made.
 
     tokens: (n), int32, packed sentences with start and end; offsets: (sentences+1), int64. order: int64, indices of
-    sentences. gradient must be zero, and is zero afterwards. sums: (4), float64: loss and number of words are added
-    to sums[0], sums[1] and to sums[2], sums[3]. Ends at a loss that is not finite, before the update it would make;
-    that loss is in the sums.
+    sentences. weights and gradient are views of flat and flat_gradient; memory: (n_slots, size of flat). sums: (4),
+    float64: loss and number of words are added to sums[0], sums[1] and to sums[2], sums[3]. Ends at a loss that is not
+    finite, before the update it would make; that loss is in the sums.
     """
     done = 0
     for start in range(0, order.shape[0], batch_size):
-        loss, n_words = 0.0, 0.0
         batch = order[start : start + batch_size]
-        for sentence in batch:
-            words = tokens[offsets[sentence] : offsets[sentence + 1]]
-            loss += forward(words, weights, work)
-            backward(words, weights, gradient, bptt, work)
-            n_words += words.shape[0] - 1
+        clear(flat_gradient.reshape(1, -1))
+        loss, n_words = add_batch(tokens, offsets, batch, weights, gradient, work, bptt)
         count_loss(sums, loss, n_words)
         if not math.isfinite(loss):
-            clear_gradient(gradient, work)
             break
-        update(weights, velocity, gradient, work, 1.0 / batch.shape[0], rates)
-        clear_gradient(gradient, work)
+        scale(flat_gradient, 1.0 / batch.shape[0])
+        step(flat, flat_gradient, memory, rule, done)
         done += 1
     return done
+
+
+@entry
+def mean_gradient(tokens: Any, offsets: Any, batch: Any, weights: Any, flat_gradient: Any, gradient: Any, work: Any,
+                  bptt: int) -> float:  # fmt: skip
+    """Add to `gradient`, which is zero, that of the mean over the batch's sentences of their loss, and return it."""
+    loss, _ = add_batch(tokens, offsets, batch, weights, gradient, work, bptt)
+    scale(flat_gradient, 1.0 / batch.shape[0])
+    return float(loss / batch.shape[0])
 
 
 @entry

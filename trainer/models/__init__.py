@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.arrays import Doubles, Floats, Ints
 from trainer.config import Config
-
-Rates = tuple[float, float, float]  # learning rate, momentum, longest gradient (0: any)
+from trainer.kernels.optimizers import Rule
+from trainer.layout import Layout
 
 
 class Model(Protocol):
-    """A model with its data. It holds scratch memory but no state: that is in the arguments."""
+    """A model with its data. It holds scratch memory but no state: that is in the arguments.
 
+    Weights, gradient and each slot of the optimizer's memory are flat buffers of one layout.
+    """
+
+    layout: Layout
     n_train: int
     n_valid: int
 
-    def initial_weights(self) -> dict[str, Floats]:
-        """Freshly drawn weights."""
+    def initial_weights(self) -> Floats:
+        """Freshly drawn weights (layout.size)."""
 
     def data(self) -> list[NDArray[Any]]:
         """The prepared data, for its digest."""
 
-    def train(self, order: Ints, epoch: int, weights: dict[str, Floats], velocity: dict[str, Floats],
-              rates: Rates, sums: Doubles) -> int:  # fmt: skip
+    def train(self, order: Ints, epoch: int, weights: Floats, memory: Floats, rule: Rule, sums: Doubles) -> int:
         """Make one update per batch_size sequences of `order`; add losses to sums (4); return the updates made.
 
         Fewer than asked means that the loss of the next was not finite.
         """
 
-    def evaluate(self, first: int, last: int, weights: dict[str, Floats], sums: Doubles) -> None:
+    def gradient(self, order: Ints, epoch: int, weights: Floats, gradient: Floats) -> float:
+        """Overwrite gradient with that of the mean objective over the sequences of `order`; returns the objective."""
+
+    def evaluate(self, first: int, last: int, weights: Floats, sums: Doubles) -> None:
         """Add loss, weight and more of validation sequences first … last-1 to sums (validation_size)."""
+
+    def twin(self) -> Self:
+        """A model with the same data and scratch memory of its own: for another thread."""
 
     @property
     def validation_size(self) -> int:
@@ -42,7 +51,7 @@ class Model(Protocol):
     def validation_metrics(self, sums: Doubles) -> dict[str, float]:
         """Metrics other than the loss."""
 
-    def training_metrics(self, weights: dict[str, Floats], train_loss: float) -> dict[str, float]:
+    def training_metrics(self, weights: Floats, train_loss: float) -> dict[str, float]:
         """Metrics other than the loss and the norms of the weights."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -16,8 +17,10 @@ from trainer.data.word_vectors import WordVectors, load_word_vectors
 from trainer.errors import UserMistake
 from trainer.kernels import activations, readout
 from trainer.kernels import classifier as kernels
-from trainer.kernels.descent import penalty
-from trainer.models import Rates, uniform
+from trainer.kernels.optimizers import Rule
+from trainer.kernels.penalties import penalty
+from trainer.layout import Layout, Part
+from trainer.models import uniform
 from trainer.order import split, weights_generator
 
 _DEFAULT_N_IN = 20
@@ -43,7 +46,8 @@ class Classifier:
         self._train = train.values.astype(dtype), train.offsets, targets_for(train, heads).astype(dtype)
         self._valid = valid.values.astype(dtype), valid.offsets, targets_for(valid, heads).astype(dtype)
         self._work = _work(max(train.longest, valid.longest), config.n_hidden, self.n_out, dtype)
-        self._gradient = kernels.Weights(**{name: np.zeros_like(w) for name, w in self.initial_weights().items()})
+        self.layout = _layout(self.n_in, config.n_hidden, self.n_out, dtype)
+        self._gradient = self.layout.zeros()
         self._heads, self._kinds = _head_table(heads), (_ACTIVATIONS[config.activation], _LOSSES[config.loss])
 
     @classmethod
@@ -60,31 +64,54 @@ class Classifier:
         kept, chosen = split(train.n_sequences, data.valid_fraction)
         return cls(config, heads, train.take(kept), train.take(chosen))
 
-    def initial_weights(self) -> dict[str, Floats]:
+    def initial_weights(self) -> Floats:
         """Uniform within 1/sqrt(n) of n inputs; biases zero."""
         generator, dtype = weights_generator(self.config.seed), self.config.dtype.value
         i, h, o = self.n_in, self.config.n_hidden, self.n_out
-        return {
-            "W_in": uniform(generator, (i, h), 1 / math.sqrt(i), dtype),
-            "W": uniform(generator, (h, h), 1 / math.sqrt(h), dtype),
-            "W_out": uniform(generator, (h, o), 1 / math.sqrt(h), dtype),
-            "b": np.zeros((1, h), dtype),
-            "b_out": np.zeros((1, o), dtype),
-        }
+        return self.layout.pack(
+            {
+                "W_in": uniform(generator, (i, h), 1 / math.sqrt(i), dtype),
+                "W": uniform(generator, (h, h), 1 / math.sqrt(h), dtype),
+                "W_out": uniform(generator, (h, o), 1 / math.sqrt(h), dtype),
+                "b": np.zeros((1, h), dtype),
+                "b_out": np.zeros((1, o), dtype),
+            }
+        )
 
     def data(self) -> list[NDArray[Any]]:
         return [*self._train, *self._valid]
 
-    def train(self, order: Ints, epoch: int, weights: dict[str, Floats], velocity: dict[str, Floats],
-              rates: Rates, sums: Doubles) -> int:  # fmt: skip
-        config, w, v = self.config, kernels.Weights(**weights), kernels.Weights(**velocity)
-        noise = kernels.Noise(config.noise, config.seed, epoch)
-        return kernels.train(*self._train, order, config.batch_size, w, v, self._gradient, self._work, self._heads,
-                             *self._kinds, noise, config.l1, config.l2, rates, sums)  # fmt: skip
+    def train(self, order: Ints, epoch: int, weights: Floats, memory: Floats, rule: Rule, sums: Doubles) -> int:
+        config = self.config
+        return kernels.train(*self._train, order, config.batch_size, weights, memory, self._views(weights),
+                             self._gradient, self._views(self._gradient), self._work, self._heads, *self._kinds,
+                             self._noise(epoch), config.l1, config.l2, rule, sums)  # fmt: skip
 
-    def evaluate(self, first: int, last: int, weights: dict[str, Floats], sums: Doubles) -> None:
-        w = kernels.Weights(**weights)
-        kernels.evaluate(*self._valid, first, last, w, self._work, self._heads, *self._kinds, sums)
+    def gradient(self, order: Ints, epoch: int, weights: Floats, gradient: Floats) -> float:
+        config = self.config
+        gradient[:] = 0
+        loss = kernels.mean_gradient(*self._train, order, self._views(weights), self._views(gradient), self._work,
+                                     self._heads, *self._kinds, self._noise(epoch), config.l1, config.l2)  # fmt: skip
+        return loss + self._penalty(weights)
+
+    def evaluate(self, first: int, last: int, weights: Floats, sums: Doubles) -> None:
+        kernels.evaluate(*self._valid, first, last, self._views(weights), self._work, self._heads, *self._kinds, sums)
+
+    def twin(self) -> Classifier:
+        other = copy.copy(self)
+        other._gradient = self.layout.zeros()
+        other._work = kernels.Work(*(np.zeros_like(array) for array in self._work))
+        return other
+
+    def _views(self, flat: Floats) -> kernels.Weights:
+        return kernels.Weights(**{part.name: self.layout.matrix(flat, part.name) for part in self.layout.parts})
+
+    def _noise(self, epoch: int) -> kernels.Noise:
+        return kernels.Noise(self.config.noise, self.config.seed, epoch)
+
+    def _penalty(self, weights: Floats) -> float:
+        l1, l2 = self.config.l1, self.config.l2
+        return sum(penalty(self.layout.matrix(weights, name), l1, l2) for name in _PENALISED) if l1 or l2 else 0.0
 
     @property
     def validation_size(self) -> int:
@@ -100,11 +127,16 @@ class Classifier:
         each = {f"val_error_{name}": wrong / decisions[name] for name, wrong in mistakes.items()}
         return {"val_error": total, **(each if len(self.heads) > 1 else {})}
 
-    def training_metrics(self, weights: dict[str, Floats], train_loss: float) -> dict[str, float]:
+    def training_metrics(self, weights: Floats, train_loss: float) -> dict[str, float]:
         """The penalty that the training loss does not include."""
         del train_loss
-        l1, l2 = self.config.l1, self.config.l2
-        return {"penalty": sum(penalty(weights[name], l1, l2) for name in _PENALISED)} if l1 or l2 else {}
+        return {"penalty": self._penalty(weights)} if self.config.l1 or self.config.l2 else {}
+
+
+def _layout(i: int, h: int, o: int, dtype: str) -> Layout:
+    shapes = {"W_in": (i, h), "W": (h, h), "W_out": (h, o), "b": (1, h), "b_out": (1, o)}
+    parts = (Part(name=name, rows=rows, columns=n, width=n) for name, (rows, n) in shapes.items())
+    return Layout(tuple(parts), dtype)
 
 
 def _vectors(config: ClassifierConfig) -> WordVectors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -13,7 +14,9 @@ from trainer.config import LanguageModelConfig
 from trainer.data.text import sentences, valid_sentences
 from trainer.data.vocabulary import PackedText, Vocabulary, build_vocabulary, pack
 from trainer.kernels import language_model as kernels
-from trainer.models import Rates, uniform
+from trainer.kernels.optimizers import Rule
+from trainer.layout import Layout, Part
+from trainer.models import uniform
 from trainer.order import split, weights_generator
 
 
@@ -27,7 +30,8 @@ class LanguageModel:
         self._train, self._valid = train, valid
         self.n_train, self.n_valid = train.n_sentences, valid.n_sentences
         self._work = _work(len(vocabulary), config, max(train.longest, valid.longest))
-        self._gradient = kernels.Weights(**{name: np.zeros_like(w) for name, w in self.initial_weights().items()})
+        self.layout = _layout(len(vocabulary), config.n_hidden, config.dtype.value)
+        self._gradient = self.layout.zeros()
 
     @classmethod
     def load(cls, config: LanguageModelConfig) -> LanguageModel:
@@ -39,29 +43,48 @@ class LanguageModel:
         vocabulary = build_vocabulary(text, config.vocabulary_size)
         return cls(config, vocabulary, pack(text, vocabulary), pack(held_back, vocabulary))
 
-    def initial_weights(self) -> dict[str, Floats]:
+    def initial_weights(self) -> Floats:
         """Uniform within 1/sqrt(n) of n inputs, as in Britz's tutorial."""
         generator, dtype = weights_generator(self.config.seed), self.config.dtype.value
         h, k = self.config.n_hidden, len(self.vocabulary)
-        return {
-            "U": uniform(generator, (k, h), 1 / math.sqrt(k), dtype),
-            "W": uniform(generator, (h, h), 1 / math.sqrt(h), dtype),
-            "V": uniform(generator, (h, k), 1 / math.sqrt(h), dtype),
-        }
+        return self.layout.pack(
+            {
+                "U": uniform(generator, (k, h), 1 / math.sqrt(k), dtype),
+                "W": uniform(generator, (h, h), 1 / math.sqrt(h), dtype),
+                "V": uniform(generator, (h, k), 1 / math.sqrt(h), dtype),
+            }
+        )
 
     def data(self) -> list[NDArray[Any]]:
         return [self._train.tokens, self._train.offsets, self._valid.tokens, self._valid.offsets]
 
-    def train(self, order: Ints, epoch: int, weights: dict[str, Floats], velocity: dict[str, Floats],
-              rates: Rates, sums: Doubles) -> int:  # fmt: skip
+    def train(self, order: Ints, epoch: int, weights: Floats, memory: Floats, rule: Rule, sums: Doubles) -> int:
         del epoch  # there is no noise to key
-        text, w, v = self._train, kernels.Weights(**weights), kernels.Weights(**velocity)
-        return kernels.train(text.tokens, text.offsets, order, self.config.batch_size, w, v, self._gradient, self._work,
-                             self.config.bptt, rates, sums)  # fmt: skip
+        text, config = self._train, self.config
+        return kernels.train(text.tokens, text.offsets, order, config.batch_size, weights, memory, self._views(weights),
+                             self._gradient, self._views(self._gradient), self._work, config.bptt, rule,
+                             sums)  # fmt: skip
 
-    def evaluate(self, first: int, last: int, weights: dict[str, Floats], sums: Doubles) -> None:
-        text, w = self._valid, kernels.Weights(**weights)
-        kernels.evaluate(text.tokens, text.offsets, first, last, w, self._work, sums)
+    def gradient(self, order: Ints, epoch: int, weights: Floats, gradient: Floats) -> float:
+        del epoch
+        gradient[:] = 0
+        text, views = self._train, self._views(gradient)
+        return kernels.mean_gradient(
+            text.tokens, text.offsets, order, self._views(weights), gradient, views, self._work, self.config.bptt
+        )
+
+    def evaluate(self, first: int, last: int, weights: Floats, sums: Doubles) -> None:
+        text = self._valid
+        kernels.evaluate(text.tokens, text.offsets, first, last, self._views(weights), self._work, sums)
+
+    def twin(self) -> LanguageModel:
+        other = copy.copy(self)
+        other._gradient = self.layout.zeros()
+        other._work = kernels.Work(*(np.zeros_like(array) for array in self._work))
+        return other
+
+    def _views(self, flat: Floats) -> kernels.Weights:
+        return kernels.Weights(**{part.name: self.layout.matrix(flat, part.name) for part in self.layout.parts})
 
     @property
     def validation_size(self) -> int:
@@ -70,7 +93,7 @@ class LanguageModel:
     def validation_metrics(self, sums: Doubles) -> dict[str, float]:
         return {"val_perplexity": perplexity(sums[0] / sums[1])}
 
-    def training_metrics(self, weights: dict[str, Floats], train_loss: float) -> dict[str, float]:
+    def training_metrics(self, weights: Floats, train_loss: float) -> dict[str, float]:
         del weights
         return {"train_perplexity": perplexity(train_loss)}
 
@@ -81,6 +104,12 @@ def perplexity(loss: float) -> float:
         return float(np.exp(loss))
 
 
+def _layout(k: int, h: int, dtype: str) -> Layout:
+    shapes = {"U": (k, h), "W": (h, h), "V": (h, k)}
+    parts = (Part(name=name, rows=rows, columns=n, width=n) for name, (rows, n) in shapes.items())
+    return Layout(tuple(parts), dtype)
+
+
 def _work(k: int, config: LanguageModelConfig, longest: int) -> kernels.Work:
     t, h, dtype = longest, config.n_hidden, config.dtype.value
     return kernels.Work(
@@ -89,7 +118,4 @@ def _work(k: int, config: LanguageModelConfig, longest: int) -> kernels.Work:
         level=np.zeros((t, h), dtype),
         carried=np.zeros((t, h), dtype),
         total=np.zeros((t, h), dtype),
-        touched=np.zeros(k, np.int64),
-        is_touched=np.zeros(k, np.bool_),
-        n_touched=np.zeros(1, np.int64),
     )

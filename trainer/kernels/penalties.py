@@ -1,26 +1,10 @@
-"""One step of gradient descent with classical momentum."""
+"""L1 and L2 of a weight matrix: their part of the gradient, and their value (Knight 2015, eq. 4.2)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from trainer.jit import entry, kernel
-
-
-@kernel
-def descend(weight: Any, velocity: Any, gradient: Any, rate: Any, momentum: Any) -> None:
-    """v = momentum v - rate g;  w += v                        # all (m, n)
-
-    Without momentum the velocity is not touched and may be empty.
-    """
-    for i in range(weight.shape[0]):
-        if momentum == 0:
-            for j in range(weight.shape[1]):
-                weight[i, j] -= rate * gradient[i, j]
-        else:
-            for j in range(weight.shape[1]):
-                velocity[i, j] = momentum * velocity[i, j] - rate * gradient[i, j]
-                weight[i, j] += velocity[i, j]
 
 
 @kernel
