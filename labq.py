@@ -93,23 +93,24 @@ def progress(done: float, total: float) -> None:
     _emit({"_progress": [float(done), float(total)]})
 
 
-def checkpoint(what: Union[str, os.PathLike[str], Mapping[str, Any]], *, step: int) -> None:
+def checkpoint(what: Union[str, os.PathLike[str], Mapping[str, Any]], *, step: int, best: bool = False) -> None:
     """Publish a checkpoint: a file, a directory, or a dict of NumPy arrays (saved as .npz).
 
     Call it after `log` of the same step: what was logged before belongs to the checkpoint, what comes later is
-    dropped and made again when a later attempt goes on from here.
+    dropped and made again when a later attempt goes on from here. The newest one called `best` is kept beside
+    the newest ones: `labq checkpoint RUN --best` fetches it.
     """
     folder = os.environ.get("LABQ_CHECKPOINTS")
     if not folder:
         print(f"labq: checkpoint at step {step} (outside labq nothing is kept)", file=sys.stderr)
         return
-    name, write = _checkpoint_writer(what, step)
+    name, write = _checkpoint_writer(what, f"{step:012d}-best" if best else f"{step:012d}")
     hidden, published = Path(folder, f".{name}.partial"), Path(folder, name)
     _remove(hidden)
     write(hidden)
     _remove(published)
     hidden.rename(published)
-    _emit({"_checkpoint": name, "step": int(step)})
+    _emit({"_checkpoint": name, "step": int(step), **({"_best": True} if best else {})})
 
 
 def resume() -> Resumed | None:
@@ -182,13 +183,13 @@ def _append(fd: int, line: bytes) -> None:
     _LINE_BROKEN = False
 
 
-def _checkpoint_writer(what: Any, step: int) -> tuple[str, Any]:
+def _checkpoint_writer(what: Any, ending: str) -> tuple[str, Any]:
     """The published name, and a function that writes the content to a given path."""
     if isinstance(what, Mapping):
-        return f"checkpoint-{step:012d}.npz", lambda target: _save_arrays(target, what)
+        return f"checkpoint-{ending}.npz", lambda target: _save_arrays(target, what)
     source = Path(what)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", source.stem).strip("_") or "checkpoint"
-    name = f"{stem}-{step:012d}{''.join(source.suffixes[-1:])}"
+    name = f"{stem}-{ending}{''.join(source.suffixes[-1:])}"
     if source.is_dir():
         # Fresh times: the copy is a new thing, however old what was copied.
         return name, lambda target: shutil.copytree(source, target, copy_function=shutil.copyfile)

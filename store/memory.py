@@ -15,7 +15,7 @@ from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSu
 from store.experiments import Experiment
 from store.metrics import LogChunk, Point, Series, Shipment, extended
 from store.notices import Notice, NoticeState, notices_for
-from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run
+from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, worth_keeping
 from store.runs import Attempt as AttemptRecord
 from store.states import State, Wish, check_transition
 from store.store import Decision, RunQuery
@@ -201,7 +201,9 @@ class MemoryStore:
         with self._lock:
             run = self._held(checkpoint.run, checkpoint.attempt)
             self._put(replace(run, checkpoint=stored))
-            self._checkpoints[run.id] = [(stored, content), *self._checkpoints[run.id]][: max(keep, 1)]
+            held = [(stored, content), *self._checkpoints[run.id]]
+            kept = worth_keeping([one for one, _ in held], keep)
+            self._checkpoints[run.id] = [pair for pair in held if pair[0].id in kept]
         return stored
 
     def checkpoints(self, run_id: str) -> list[Checkpoint]:

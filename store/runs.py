@@ -1,5 +1,6 @@
 """One configuration and its life."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -58,7 +59,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A stored checkpoint. `line` is how many event lines of `attempt` belong to it."""
+    """A stored checkpoint. `line` is how many event lines of `attempt` belong to it.
+
+    `best`: the script called it the best so far.
+    """
 
     id: str
     run: str
@@ -70,6 +74,7 @@ class Checkpoint:
     size_bytes: int
     sha256: str
     created_at: datetime
+    best: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +192,13 @@ SHORT_ID_LENGTH = 8
 def short(run_id: str) -> str:
     """The first characters of an id, as tables show it."""
     return run_id[:SHORT_ID_LENGTH]
+
+
+def worth_keeping(newest_first: Sequence[Checkpoint], keep: int) -> set[str]:
+    """Ids of the checkpoints that stay: the newest `keep`, at least one, and the newest that was called the best."""
+    best = next((checkpoint.id for checkpoint in newest_first if checkpoint.best), None)
+    newest = {checkpoint.id for checkpoint in newest_first[: max(keep, 1)]}
+    return newest if best is None else newest | {best}
 
 
 def made_progress(run: Run) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ from store.metrics import Point
 from store.runs import Progress
 
 INT64 = 2**63
-RESERVED = ("_checkpoint", "_progress", "_artifact", "_stop")
+RESERVED = ("_checkpoint", "_best", "_progress", "_artifact", "_stop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class Announced:
     name: str
     step: int
     line: int
+    best: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,17 @@ class EventReader:
         name = _text("_checkpoint", event["_checkpoint"])
         if not name or "/" in name or name.startswith("."):
             raise ValueError(f"_checkpoint is {name!r}; allowed: the name of a file in LABQ_CHECKPOINTS")
-        return Announced(name=name, step=_step(event.get("step", max(self.last_step, 0))), line=self.lines)
+        best = event.get("_best", False)
+        if not isinstance(best, bool):
+            raise ValueError(f"_best is {str(best)[:40]!r}; allowed: true or false")
+        step = _step(event.get("step", max(self.last_step, 0)))
+        return Announced(name=name, step=step, line=self.lines, best=best)
+
+
+def worth_publishing(announced: Sequence[Announced]) -> list[Announced]:
+    """Of several that wait, oldest first: the newest best and the newest. Those overtaken are not worth the traffic."""
+    best = [one for one in announced if one.best][-1:]
+    return [*best, *(one for one in announced[-1:] if one not in best)]
 
 
 def _event(raw: bytes) -> dict[str, Any]:

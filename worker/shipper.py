@@ -19,7 +19,7 @@ from store.logbook import say, warn
 from store.metrics import Shipment, summarize
 from store.runs import Checkpoint, MetricSummary, Run
 from store.store import Store
-from worker.events import Announced, Batch, EventReader
+from worker.events import Announced, Batch, EventReader, worth_publishing
 from worker.rundir import RunDir
 
 Mark = tuple[str, int, int]
@@ -58,7 +58,7 @@ class Shipper:
         self._reader = EventReader()
         self._position = _Position(summary=dict(run.summary))
         self._cargo: _Cargo | None = None
-        self._announced: Announced | None = None
+        self._announced: list[Announced] = []  # those that wait to be published, oldest first
         self._published: set[Mark] = set()
         self._told: set[str] = set()
         self._artifacts: list[str] = []
@@ -115,8 +115,9 @@ class Shipper:
             self._store.ship(self._run.id, self._run.attempt, self._cargo.shipment, self._cargo.summary)
             self._accepted(self._cargo)
             self._cargo = None
-        if self._announced is None and unannounced is not None:
-            self._announced = Announced(name=unannounced.name, step=_step_in(unannounced), line=self._reader.lines)
+        if not self._announced and unannounced is not None:
+            step, line = _step_in(unannounced), self._reader.lines
+            self._announced = [Announced(name=unannounced.name, step=step, line=line)]
             self._told.add(unannounced.name)
         self._publish()
         self._keep_artifacts()
@@ -146,14 +147,19 @@ class Shipper:
         self.said = cargo.batch.stop or self.said
         self._artifacts += cargo.batch.artifacts
         self._told.update(announced.name for announced in cargo.batch.checkpoints)
-        if cargo.batch.checkpoints:
-            self._announced = cargo.batch.checkpoints[-1]
+        self._announced = worth_publishing([*self._announced, *cargo.batch.checkpoints])
 
     def _publish(self) -> None:
-        """Upload the newest announced checkpoint; older ones, overtaken meanwhile, are not worth the traffic."""
-        announced, self._announced = self._announced, None
-        if announced is None:
-            return
+        """Upload what waits; a best checkpoint that a newer one follows comes first, so that the pointer ends right."""
+        while self._announced:
+            announced = self._announced.pop(0)
+            try:
+                self._publish_one(announced)
+            except StoreUnavailable:
+                self._announced.insert(0, announced)
+                raise
+
+    def _publish_one(self, announced: Announced) -> None:
         path = self._folder.checkpoints / announced.name
         try:
             mark, before = _mark(path), self._visible()
@@ -163,12 +169,10 @@ class Shipper:
         except OSError as error:
             self._warn("checkpoint-not-readable", name=announced.name, error=error)
             return
-        except StoreUnavailable:
-            self._announced = announced
-            raise
         self._published.add(mark)
         say("checkpoint", run=self._run.id, attempt=self._run.attempt, step=stored.step, size_bytes=stored.size_bytes)
-        self._forget_local([old for old in before if old != mark and old[0] in self._told])
+        waiting = {one.name for one in self._announced}
+        self._forget_local([old for old in before if old != mark and old[0] in self._told - waiting])
 
     def _described(self, announced: Announced, path: Path) -> Checkpoint:
         return Checkpoint(
@@ -182,6 +186,7 @@ class Shipper:
             size_bytes=0,
             sha256="",
             created_at=datetime.now(UTC),
+            best=announced.best,
         )
 
     def _forget_local(self, marks: list[Mark]) -> None:

@@ -50,7 +50,8 @@ def show(options: argparse.Namespace) -> int:
         print(f"{'attempt ' + str(attempt.number):<12} {_attempt_words(attempt)}")
     for checkpoint in checkpoints:
         size = format_size(checkpoint.size_bytes)
-        print(f"{'checkpoint':<12} step {checkpoint.step}, {size}, attempt {checkpoint.attempt}")
+        best = ", best" if checkpoint.best else ""
+        print(f"{'checkpoint':<12} step {checkpoint.step}, {size}, attempt {checkpoint.attempt}{best}")
     for artifact in artifacts:
         print(f"{'artifact':<12} {artifact.name}, {format_size(artifact.size_bytes)}")
     for notice in notices:

@@ -37,6 +37,9 @@ def build_parser() -> argparse.ArgumentParser:
     verb("logs", "queueing.cli.logs:logs", "print a run's output", _run, _logs)
     verb("plot", "notify.cli:plot", "draw a run's curves, here and as PNG", _run, _plot)
     verb("artifacts", "queueing.cli.artifacts:artifacts", "list or fetch the files a run kept", _run, _folder)
+    verb("checkpoint", "queueing.cli.checkpoint:checkpoint", "fetch a run's checkpoint", _run, _best, _into)
+    verb("sample", "queueing.cli.trainer:sample", "draw sentences from a language model's run", _run, _sample)
+    verb("warm", "queueing.cli.trainer:warm", "compile the trainer's kernels now, so that no run waits for it")
     verb("stop", "queueing.cli.change:stop", "cancel runs; a running one gets its grace first", _runs)
     verb("requeue", "queueing.cli.change:requeue", "put runs back into the queue", _runs, _requeue)
     verb("config", "queueing.cli.config:config", "show each setting, its value and where it comes from")
@@ -86,6 +89,22 @@ def _folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FOLDER", help="fetch the files into this folder")
 
 
+def _best(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--best", action="store_true", help="the one the script called the best, not the newest")
+
+
+def _into(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FOLDER", default=".", help="where it goes (default: here)")
+
+
+def _sample(parser: argparse.ArgumentParser) -> None:
+    _best(parser)
+    parser.add_argument("-n", "--count", type=_positive, default=5, metavar="N", help="sentences (default 5)")
+    parser.add_argument("--seed", type=_count, default=0, metavar="N", help="another seed, other sentences (default 0)")
+    parser.add_argument("--temperature", type=_above_zero, default=1.0, metavar="T", help="below 1: safer words")
+    parser.add_argument("--prefix", default="", metavar="WORDS", help="what each sentence begins with")
+
+
 def _requeue(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scratch", action="store_true", help="forget the checkpoints, begin anew")
 
@@ -118,6 +137,12 @@ def _positive(text: str) -> int:
     if not re.fullmatch("[0-9]{1,3}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 999")
     return int(text)
+
+
+def _above_zero(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{0,4}\.?[0-9]{1,6}", text) or float(text) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return float(text)
 
 
 def _name(text: str) -> str:

@@ -15,7 +15,7 @@ from store.errors import CheckpointDamaged, Superseded
 from store.mongo.client import Connected, Document, Session, driver_errors, guarded
 from store.mongo.codec import from_document, plain, to_document
 from store.packing import pack, unpack
-from store.runs import Checkpoint
+from store.runs import Checkpoint, worth_keeping
 from store.states import State
 
 _BLOCK_BYTES = 1 << 20
@@ -107,12 +107,13 @@ class Checkpoints(Connected):
         self.database["checkpoints"].insert_one(to_document(checkpoint), session=session)
 
     def _prune(self, newest: Checkpoint, keep: int) -> None:
-        """Forget all but the newest `keep`, and uploads that were never finished. What is pointed to always stays."""
+        """Forget all but those worth keeping, and uploads that were never finished. What is pointed to always stays."""
         others = [checkpoint for checkpoint in self.checkpoints(newest.run) if checkpoint.id != newest.id]
-        for old in others[max(keep, 1) - 1 :]:
-            self.database["checkpoints"].delete_one({"_id": old.id})
-        kept = [newest.id, *(checkpoint.id for checkpoint in others[: max(keep, 1) - 1])]
-        unpointed = {"_id": {"$nin": kept}, "run": newest.run, "attempt": {"$lte": newest.attempt}}
+        kept = worth_keeping([newest, *others], keep)
+        for old in others:
+            if old.id not in kept:
+                self.database["checkpoints"].delete_one({"_id": old.id})
+        unpointed = {"_id": {"$nin": sorted(kept)}, "run": newest.run, "attempt": {"$lte": newest.attempt}}
         self._forget_files(newest.run, [d["_id"] for d in self.database["uploads"].find(unpointed, {"_id": 1})])
 
     def _forget_files(self, run_id: str, file_ids: list[str]) -> None:

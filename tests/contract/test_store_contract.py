@@ -250,6 +250,18 @@ class TestStoreContract:
         assert fetched.read_bytes() == file.read_bytes()
         assert store.run(run.id).checkpoint == kept[0]
 
+    def test_the_best_checkpoint_stays_beside_the_newest(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store)
+        file = tmp_path / "weights.bin"
+        for line in range(1, 8):
+            file.write_bytes(bytes([line]) * 1000)
+            best = line in (1, 3)
+            store.publish_checkpoint(replace(a_checkpoint(run, line=line, step=line), best=best), file, 2)
+        assert [(one.step, one.best) for one in store.checkpoints(run.id)] == [(7, False), (6, False), (3, True)]
+        fetched = store.fetch_checkpoint(store.checkpoints(run.id)[2], tmp_path / "best")
+        assert fetched.read_bytes() == bytes([3]) * 1000
+        assert store.run(run.id).checkpoint == store.checkpoints(run.id)[0]
+
     def test_a_directory_is_a_checkpoint_too(self, store: Store, tmp_path: Path) -> None:
         run = claimed(store)
         folder = tmp_path / "model"

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 
+import numpy as np
 import psutil
 import pytest
 from lab import Lab, is_alive, until
@@ -38,6 +39,32 @@ def test_odd_events_are_skipped_and_the_rest_is_kept(lab: Lab) -> None:
     ended = lab.wait_until_ended(run)
     assert (ended.state, ended.attempt) == (State.FINISHED, 1)
     assert lab.store.series(run.id, "loss").values == (1.0, 0.5)
+
+
+def test_the_best_checkpoint_can_be_fetched_long_after_it_was_overtaken(lab: Lab) -> None:
+    run = enqueue(
+        lab,
+        "best",
+        "import labq, time\n"
+        "for step in range(12):\n"
+        "    labq.log(step, loss=abs(step - 4))\n"
+        "    labq.checkpoint({'step': step}, step=step, best=step <= 4)\n"
+        "    time.sleep(0.1)\n",
+    )
+    refused = lab.labq("checkpoint", run.id, ok=False)
+    assert (refused.returncode, "has no checkpoint yet" in refused.stderr) == (2, True)
+    lab.worker("--burst")
+    lab.wait_until_ended(run)
+    for option, step in (("--best", 4), ("--json", 11)):
+        folder = lab.home / f"fetched{option}"
+        done = lab.labq("checkpoint", run.id, "--json", "-o", str(folder), option)
+        assert json.loads(done.stdout)["step"] == step
+        (file,) = folder.iterdir()
+        with np.load(file) as arrays:
+            assert arrays["step"] == step
+    again = lab.labq("checkpoint", run.id, "--best", "-o", str(lab.home / "fetched--best"), ok=False)
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+    assert "step 4, " in lab.labq("show", run.id).stdout
 
 
 def test_links_and_vanishing_files_among_the_checkpoints_do_no_harm(lab: Lab) -> None:

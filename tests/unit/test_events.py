@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from worker.events import EventReader
+from worker.events import Announced, EventReader, worth_publishing
 
 
 def lines(*events: object) -> bytes:
@@ -33,6 +33,23 @@ def test_reserved_keys_are_understood() -> None:
     assert (batch.progress.done, batch.progress.total) == (3.0, 10.0)
     assert [(c.name, c.step, c.line) for c in batch.checkpoints] == [("c.npz", 3, 2)]
     assert (batch.artifacts, batch.stop) == (("/x",), "diverged")
+
+
+def test_a_best_checkpoint_is_told_from_the_others() -> None:
+    batch = EventReader().read(
+        lines({"_checkpoint": "a", "step": 1, "_best": True}, {"_checkpoint": "b", "step": 2}), 0
+    )
+    assert [(c.name, c.best) for c in batch.checkpoints] == [("a", True), ("b", False)]
+    (problem,) = EventReader().read(lines({"_checkpoint": "a", "step": 1, "_best": "yes"}), 0).broken
+    assert "_best is 'yes'; allowed: true or false" in problem
+
+
+def test_of_checkpoints_that_wait_the_newest_best_and_the_newest_are_published_in_their_order() -> None:
+    def waiting(text: str) -> list[Announced]:
+        return [Announced(name=name, step=0, line=at, best=name.isupper()) for at, name in enumerate(text)]
+
+    chosen = {text: "".join(one.name for one in worth_publishing(waiting(text))) for text in ("", "a", "abC", "AbCde")}
+    assert chosen == {"": "", "a": "a", "abC": "C", "AbCde": "Ce"}
 
 
 def test_special_numbers_come_through() -> None:

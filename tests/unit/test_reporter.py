@@ -78,6 +78,15 @@ def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_best_checkpoint_is_a_file_of_its_own_even_at_the_same_step(tmp_path: Path) -> None:
+    script = "import labq\nfor best in (False, True): labq.checkpoint({'w': 1.0}, step=3, best=best)\n"
+    written, done = in_a_run(tmp_path, script)
+    assert done.returncode == 0, done.stderr
+    assert [line.get("_best") for line in written] == [None, True]
+    names = ["checkpoint-000000000003-best.npz", "checkpoint-000000000003.npz"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == names
+
+
 def test_the_same_arrays_make_the_same_bytes(tmp_path: Path) -> None:
     files = []
     for name in ("a", "b"):
