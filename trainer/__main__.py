@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from trainer.errors import UserMistake
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
     from trainer.state import TrainingState
 
 _WRONG_USE = 2
+# Further programmes, imported when asked for; each takes its arguments and returns an exit code.
+_MODES = {
+    "--warm": "trainer.warming:main",
+    "--sample": "trainer.sampling:main",
+    "--export": "trainer.export:main",
+    "--bench": "trainer.benchmark:main",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -28,11 +37,23 @@ def main(arguments: list[str]) -> int:
         return 0
     if arguments == ["--check"]:
         return check_lines()
+    if arguments and arguments[0] in _MODES:
+        return _mode(arguments[0], arguments[1:])
     if arguments:
         print(f"trainer: unknown argument {arguments[0]}; see python -P -m trainer --help", file=sys.stderr)
         return _WRONG_USE
+    return _told(train)
+
+
+def _mode(name: str, arguments: list[str]) -> int:
+    module, _, function = _MODES[name].partition(":")
+    return _told(lambda: int(getattr(import_module(module), function)(arguments)))
+
+
+def _told(act: Callable[[], int]) -> int:
+    """A user's mistake is said in full, without a traceback."""
     try:
-        return train()
+        return act()
     except UserMistake as mistake:
         print("\n".join(f"trainer: {line}" for line in str(mistake).splitlines()), file=sys.stderr)
         return _WRONG_USE

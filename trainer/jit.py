@@ -49,7 +49,7 @@ def entry(function: Function) -> Function:
     return compiled
 
 
-def keep_compiled_kernels_for(dtype: str) -> None:
+def keep_compiled_kernels_for(dtype: str) -> Path | None:
     """Choose the folder of compiled kernels; to be called before the first kernel module is imported.
 
     Numba notices only changes of the file an entry stands in, so the folder's name holds a hash of all sources.
@@ -57,7 +57,9 @@ def keep_compiled_kernels_for(dtype: str) -> None:
     race for the same file name.
     """
     folder = _writable_folder()
-    _config.CACHE_DIR = "" if folder is None else str(folder / f"kernels-{_source_hash()}" / dtype)
+    kept = None if folder is None else folder / f"kernels-{_source_hash()}" / dtype
+    _config.CACHE_DIR = "" if kept is None else str(kept)
+    return kept
 
 
 def _writable_folder() -> Path | None:
