@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
     verb("notify", "notify.cli:notify", "send the mails that are owed", _notify)
     verb("ls", "queueing.cli.look:ls", "list runs", _which_runs)
+    verb("best", "queueing.cli.best:best_runs", "the best run of an experiment, overall and cell by cell", _best_of)
     verb("show", "queueing.cli.look:show", "show everything about a run", _run, _show)
     verb("logs", "queueing.cli.logs:logs", "print a run's output", _run, _logs)
     verb("plot", "notify.cli:plot", "draw a run's curves, here and as PNG", _run, _plot)
@@ -87,6 +88,19 @@ def _plot(parser: argparse.ArgumentParser) -> None:
 
 def _folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FOLDER", help="fetch the files into this folder")
+
+
+def _best_of(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiment", metavar="EXPERIMENT", help="name of the experiment")
+    parser.add_argument(
+        "-m", "--metric", action="append", default=[], metavar="NAME", help="this metric; repeatable (default val_loss)"
+    )
+    parser.add_argument("--max", action="store_true", help="the greatest value is the best, not the smallest")
+    parser.add_argument(
+        "--by", action="append", default=[], metavar="PARAM", help="one best for each value; repeatable"
+    )
+    parser.add_argument("--rows", metavar="PARAM", help="a grid: this parameter downwards")
+    parser.add_argument("--columns", metavar="PARAM", help="a grid: this parameter across")
 
 
 def _best(parser: argparse.ArgumentParser) -> None:
