@@ -19,6 +19,14 @@ from store.servers.places import places
 from store.settings import Settings
 
 
+@pytest.fixture(scope="session", autouse=True)
+def prepared_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the trainer prepares is kept for the session, in a folder that is not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNN_DATA_CACHE", str(tmp_path_factory.mktemp("prepared-data")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Settings]:
     """Settings of a running pair of embedded servers."""

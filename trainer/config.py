@@ -7,7 +7,21 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from trainer.rules import Rule, choice, flag, optional, real, rising, several, text, whole
+from trainer.rules import (
+    Rule,
+    character,
+    choice,
+    columns,
+    flag,
+    names,
+    optional,
+    real,
+    rising,
+    several,
+    span,
+    text,
+    whole,
+)
 
 
 class ModelKind(Enum):
@@ -86,6 +100,12 @@ class Corpus(Enum):
     PYDOC = "pydoc"
 
 
+class Tokenizer(Enum):
+    SIMPLE = "simple"
+    TREEBANK = "treebank"
+    TWEET = "tweet"
+
+
 def _parameter(default: Any, rule: Rule, doc: str, **more: Any) -> Any:
     return field(default=default, metadata={"rule": rule, "doc": doc, **more})
 
@@ -99,29 +119,48 @@ PACING = {"pacing": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextData:
+class DataTable:
+    """What both kinds of table [data] understand: which part of which file, and where its words are."""
+
+    valid: str | None = _parameter(None, optional(text()), "a file of the same kind to validate on", file=True)
+    valid_fraction: float = _parameter(0.1, real(least=0, below=1), "held back for validation when nothing else is")
+    split_seed: int = _parameter(0, whole(0, 2**63 - 1), "which are held back: of its own, so all seeds share them")
+    train_slice: tuple[int, int] | None = _parameter(None, optional(span()), "of the file train: which are trained on")
+    valid_slice: tuple[int, int] | None = _parameter(None, optional(span()), "of the file train: which are held back")
+    allow_overlap: bool = _parameter(False, flag(), "train_slice and valid_slice may have sequences in common")
+    text_column: str = _parameter("text", text(), ".csv, .tsv: the column of words")
+    separator: str | None = _parameter(
+        None, optional(character()), "between cells; null: a comma in .csv, a tab in .tsv"
+    )
+    quoted: bool | None = _parameter(None, optional(flag()), 'cells may stand in "…"; null: yes in .csv, no in .tsv')
+    tokenizer: Tokenizer = _parameter(Tokenizer.SIMPLE, choice(Tokenizer), "what cuts a text into words")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextData(DataTable):
     """Where the sentences of a language model come from: table [data]."""
 
     source: Corpus | None = _parameter(None, optional(choice(Corpus)), "a built-in text: Python's own documentation")
-    train: str | None = _parameter(None, optional(text()), "a text file, one sentence a line", file=True)
-    valid: str | None = _parameter(None, optional(text()), "a text file to validate on", file=True)
-    valid_fraction: float = _parameter(0.1, real(least=0, below=1), "held back for validation when valid is not given")
+    train: str | None = _parameter(
+        None, optional(text()), "a text file, one sentence a line; or .csv, .tsv, or .npz (tokens, offsets)", file=True
+    )
     max_sentences: int | None = _parameter(None, optional(whole(1)), "take only the first so many sentences")
     max_words: int = _parameter(100, whole(1), "a longer sentence is cut into pieces of this many words")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SequenceData:
+class SequenceData(DataTable):
     """Where the sequences of a classifier come from: table [data]."""
 
-    train: str | None = _parameter(None, text(), "a .npz file (values, offsets, labels) or a .tsv file", file=True)
-    valid: str | None = _parameter(None, optional(text()), "a file of the same kind to validate on", file=True)
-    valid_fraction: float = _parameter(0.1, real(least=0, below=1), "held back for validation when valid is not given")
+    train: str | None = _parameter(None, text(), "a .npz file (values, offsets, labels), or .csv, or .tsv", file=True)
     max_sequences: int | None = _parameter(None, optional(whole(1)), "take only the first so many sequences")
-    text_column: str = _parameter("text", text(), ".tsv: the column of words")
-    number_column: str = _parameter("mean_sentiment", text(), ".tsv: the column of numbers that become classes")
-    thresholds: tuple[float, ...] = _parameter((0.0,), rising(), ".tsv: k thresholds cut the numbers into k+1 classes")
-    vectors: str | None = _parameter(None, optional(text()), ".tsv: word vectors, a line is `word x1 x2 …`", file=True)
+    number_column: str = _parameter("mean_sentiment", text(), "the column of a head that names no columns")
+    thresholds: tuple[float, ...] = _parameter((0.0,), rising(), "of that head: k thresholds make k+1 classes")
+    vectors: str | None = _parameter(
+        None, optional(text()), 'word vectors: a word2vec or GloVe file; "word2vec": trained; null: hashed', file=True
+    )
+    vectors_seed: int = _parameter(0, whole(0, 2**32 - 1), 'of vectors = "word2vec"')
+    vectors_epochs: int = _parameter(5, whole(1), 'vectors = "word2vec": passes over the training texts')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +170,15 @@ class Head:
     name: str = _required(text(), "what its metrics are called")
     kind: HeadKind = _required(choice(HeadKind), "softmax: one of size classes; sigmoid: size yes/no answers; linear")
     size: int = _required(whole(1), "how many outputs")
+    columns: tuple[str, ...] | None = _parameter(
+        None, optional(columns()), ".csv, .tsv: one an output, or one of numbers or class names"
+    )
+    classes: tuple[str, ...] | None = _parameter(
+        None, optional(names(2)), "softmax: the names of its classes; null: those found in the training part, sorted"
+    )
+    thresholds: tuple[float, ...] | None = _parameter(
+        None, optional(rising()), "softmax: k thresholds cut the numbers of one column into k+1 classes"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +248,7 @@ class LanguageModelConfig(Common):
 class ClassifierConfig(Common):
     """Sequence classifier: h_t = f(x_t W_in + h_{t-1} W + b) + noise, read out at the last step."""
 
-    n_in: int | None = _parameter(None, optional(whole(1)), "features per step; null: as the data has, 20 for a .tsv")
+    n_in: int | None = _parameter(None, optional(whole(1)), "features per step; null: as the data has, 20 for words")
     activation: Activation = _parameter(Activation.RELU, choice(Activation), "f")
     readout: Readout = _parameter(Readout.LAST, choice(Readout), "which hidden states are read out")
     loss: LossKind = _parameter(LossKind.MSE, choice(LossKind), "between probabilities and labels")

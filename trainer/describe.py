@@ -14,6 +14,9 @@ python -P -m trainer            train; parameters from the JSON file that LABQ_P
 python -P -m trainer --check    read a JSON object of parameters a line, print a JSON list of its problems a line
 python -P -m trainer --help     this text
 
+Prepared data is kept for later runs in the folder that RNN_DATA_CACHE names (off: nowhere), else in LABQ_HOME or the
+user's cache folder, up to RNN_DATA_CACHE_GB gigabytes (4).
+
 Exit codes: 0 finished, or told to stop and checkpointed; 2 the parameters or the data are wrong.
 """
 

@@ -20,13 +20,13 @@ def weights_generator(seed: int) -> np.random.Generator:
     return _generator(seed, _WEIGHTS)
 
 
-def split(n: int, valid_fraction: float) -> tuple[Ints, Ints]:
+def split(n: int, valid_fraction: float, seed: int = 0) -> tuple[Ints, Ints]:
     """Indices for training and for validation, both rising.
 
-    The same for every seed: runs that differ in their seed are compared on the same validation data.
+    The seed is not that of the run: runs that differ in their seed are compared on the same validation data.
     """
     n_valid = 0 if valid_fraction == 0 or n < 2 else min(n - 1, max(1, round(n * valid_fraction)))
-    shuffled = _generator(0, _SPLIT).permutation(n)
+    shuffled = _generator(seed, _SPLIT).permutation(n)
     return np.sort(shuffled[n_valid:]), np.sort(shuffled[:n_valid])
 
 

@@ -113,6 +113,54 @@ def several(kind: type[Enum]) -> Rule:
     return Rule("a list of some of " + one.allowed.removeprefix("one of "), parse)
 
 
+def span() -> Rule:
+    """Two whole numbers first < end: the items first … end-1, counted from 0."""
+
+    def parse(value: object) -> tuple[int, int]:
+        if not isinstance(value, list) or len(value) != 2:
+            raise Refused
+        first, end = (whole(0).parse(item) for item in value)
+        if first >= end:
+            raise Refused
+        return first, end
+
+    return Rule("two whole numbers [first, end] with 0 <= first < end", parse)
+
+
+def names(least: int) -> Rule:
+    """At least so many different texts."""
+
+    def parse(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or len(value) < least:
+            raise Refused
+        found = tuple(text().parse(item) for item in value)
+        if len(set(found)) < len(found):
+            raise Refused
+        return found
+
+    return Rule(f"a list of at least {least} different texts", parse)
+
+
+def columns() -> Rule:
+    """Names of columns, or one text: a name, or a range `first:last` over the header."""
+
+    def parse(value: object) -> tuple[str, ...]:
+        return (text().parse(value),) if isinstance(value, str) else names(1).parse(value)
+
+    return Rule('a list of different column names, or a range such as "s1:s5"', parse)
+
+
+def character() -> Rule:
+    """One character that can part cells."""
+
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or len(value) != 1 or value in '\r\n"':
+            raise Refused
+        return value
+
+    return Rule("one character", parse)
+
+
 def optional(rule: Rule) -> Rule:
     """The rule, or null."""
     return Rule(rule.allowed + ", or null", lambda value: None if value is None else rule.parse(value))

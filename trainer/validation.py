@@ -8,7 +8,6 @@ from typing import Any
 
 from trainer.config import (
     MODELS,
-    ClassifierConfig,
     Config,
     Head,
     LanguageModelConfig,
@@ -17,6 +16,7 @@ from trainer.config import (
     StoppingRule,
     TextData,
 )
+from trainer.data.consistency import problems_of_sequences, problems_of_text
 from trainer.errors import UserMistake
 from trainer.rules import Refused, choice
 
@@ -117,30 +117,11 @@ def _unknown(kind: type[Any], name: str, prefix: str) -> str:
 
 def _across(config: Config) -> list[str]:
     """What is wrong between parameters that are each fine by themselves."""
-    problems = _text_source(config) if isinstance(config, LanguageModelConfig) else _sequence_source(config)
+    problems = problems_of_text(config) if isinstance(config, LanguageModelConfig) else problems_of_sequences(config)
     data = config.data
-    if config.early_stopping is not StoppingRule.NONE and data.valid is None and data.valid_fraction == 0:
+    holds_back = data.valid is not None or data.valid_slice is not None or data.valid_fraction > 0
+    if config.early_stopping is not StoppingRule.NONE and not holds_back:
         problems.append("early_stopping needs validation data; allowed: data.valid or data.valid_fraction > 0")
-    return problems
-
-
-def _text_source(config: LanguageModelConfig) -> list[str]:
-    if (config.data.source is None) == (config.data.train is None):
-        found = "missing" if config.data.source is None else "given twice"
-        return [f'the text is {found}; allowed: either data.source = "pydoc" or data.train = a file']
-    return []
-
-
-def _sequence_source(config: ClassifierConfig) -> list[str]:
-    problems = []
-    if config.data.train is None:
-        problems.append("data.train is missing; allowed: a .npz or .tsv file")
-    for path in (config.data.train, config.data.valid):
-        if path is not None and not path.lower().endswith((".npz", ".tsv")):
-            problems.append(f"the data file is {_show(path)}; allowed: a .npz or .tsv file")
-    names = [head.name for head in config.head]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    problems += [f"head {name} is given twice; allowed: one head of a name" for name in twice]
     return problems
 
 

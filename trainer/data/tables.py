@@ -1,66 +1,87 @@
-"""Labelled short texts in a table (.tsv): words become vectors, numbers become classes."""
+"""Tables (.csv, .tsv), read row by row. Row 1 is the header; rows are counted as a spreadsheet counts them."""
 
 from __future__ import annotations
 
-import bisect
-import math
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
 
-import numpy as np
-
-from trainer.arrays import Doubles
-from trainer.config import SequenceData
-from trainer.data.files import read_text
-from trainer.data.sequences import Sequences
-from trainer.data.text import tokenize
-from trainer.data.word_vectors import WordVectors
+from trainer.config import DataTable
+from trainer.data.files import reading, shortened
+from trainer.data.formats import Format, format_of
 from trainer.errors import UserMistake
 
-
-def load_tsv(path: str, data: SequenceData, vectors: WordVectors) -> Sequences:
-    """A sequence of word vectors and a class number for every row. Raises UserMistake with row and column."""
-    lines = read_text(path).split("\n")
-    text_at, number_at = _columns(path, lines[0].rstrip("\r").split("\t"), data)
-    n_columns = max(text_at, number_at) + 1
-    rows: list[list[Doubles]] = []
-    labels: list[int] = []
-    for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
-            continue
-        cells = line.rstrip("\r").split("\t")
-        if len(cells) < n_columns:
-            raise UserMistake(f"{path}: row {number}: found {len(cells)} columns; allowed: at least {n_columns}")
-        rows.append(_words(path, number, cells[text_at], data, vectors))
-        labels.append(_class(path, number, cells[number_at], data))
-    if not rows:
-        raise UserMistake(f"{path}: there is no row below the header; allowed: at least one")
-    return Sequences(
-        values=np.array([vector for row in rows for vector in row]),
-        offsets=np.cumsum([0, *map(len, rows)], dtype=np.int64),
-        labels=np.array(labels, dtype=np.float64),
-        name=path,
-    )
+Row = tuple[int, list[str]]
 
 
-def _columns(path: str, header: list[str], data: SequenceData) -> tuple[int, int]:
-    for name, parameter in ((data.text_column, "text_column"), (data.number_column, "number_column")):
-        if name not in header:
-            raise UserMistake(f"{path}: row 1: there is no column {name} (data.{parameter}); found {', '.join(header)}")
-    return header.index(data.text_column), header.index(data.number_column)
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The header, and the rows below it that are not blank, each as wide as the header."""
+
+    path: str
+    header: list[str]
+    rows: Iterator[Row]
+
+    def column(self, name: str, asked_by: str) -> int:
+        """Where a column stands. Raises UserMistake when it is missing or there are two of the name."""
+        n = self.header.count(name)
+        if n == 1:
+            return self.header.index(name)
+        if n > 1:
+            raise UserMistake(f"{self.path}: row 1: found {n} columns {name} ({asked_by}); allowed: one")
+        near = get_close_matches(name, self.header, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        found = f"{hint}Row 1 names the columns; found {shortened(self.header)}"
+        raise UserMistake(f"{self.path}: row 1: there is no column {name} ({asked_by}); {found}")
+
+    def columns(self, names: tuple[str, ...], asked_by: str) -> list[int]:
+        """Where columns stand; a name `first:last` is all from first to last."""
+        return [at for name in names for at in self._range(name, asked_by)]
+
+    def _range(self, name: str, asked_by: str) -> list[int]:
+        if ":" not in name or name in self.header:
+            return [self.column(name, asked_by)]
+        first, last = (self.column(end.strip(), asked_by) for end in name.split(":", 1))
+        if first > last:
+            raise UserMistake(f"{self.path}: row 1: {name} ({asked_by}) goes backwards; allowed: from left to right")
+        return list(range(first, last + 1))
 
 
-def _words(path: str, row: int, cell: str, data: SequenceData, vectors: WordVectors) -> list[Doubles]:
-    words = tokenize(cell)
-    if not words:
-        raise UserMistake(f"{path}: row {row}, column {data.text_column}: there is no word; allowed: at least one")
-    return [vectors.of(word) for word in words]
+def open_table(path: str, data: DataTable) -> Table:
+    """The table, of which only the header is read yet. Raises UserMistake, also while its rows are read."""
+    rows = _rows(path, data)
+    first = next(rows, None)
+    if first is None or first[0] != 1:
+        raise UserMistake(f"{path}: row 1 is empty; allowed: the names of the columns")
+    header = [name.strip() for name in first[1]]
+    return Table(path, header, _as_wide(path, rows, len(header)))
 
 
-def _class(path: str, row: int, cell: str, data: SequenceData) -> int:
-    """How many thresholds the number reaches."""
-    try:
-        number = float(cell)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise UserMistake(f"{path}: row {row}, column {data.number_column}: found {cell!r}; allowed: a finite number")
-    return bisect.bisect_right(data.thresholds, number)
+def _rows(path: str, data: DataTable) -> Iterator[Row]:
+    is_csv = format_of(path) is Format.CSV
+    quoted = is_csv if data.quoted is None else data.quoted
+    number = 0
+    with reading(path), open(path, encoding="utf-8-sig", newline="") as file:
+        separator = data.separator or ("," if is_csv else "\t")
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+        try:
+            for number, cells in enumerate(csv.reader(file, delimiter=separator, quoting=quoting, strict=True), 1):
+                if any(cell and not cell.isspace() for cell in cells):
+                    yield number, cells
+        except csv.Error as problem:
+            raise UserMistake(_not_parsed(path, number + 1, str(problem), quoted)) from None
+
+
+def _not_parsed(path: str, row: int, problem: str, quoted: bool) -> str:
+    hint = " (a quotation mark inside a cell is doubled; data.quoted = false: it is like any other)" if quoted else ""
+    return f"{path}: row {row}: {problem}; allowed: cells as RFC 4180 has them{hint}"
+
+
+def _as_wide(path: str, rows: Iterator[Row], width: int) -> Iterator[Row]:
+    for number, cells in rows:
+        if len(cells) != width:
+            found = f"found {len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
+            raise UserMistake(f"{path}: row {number}: {found}; allowed: {width}, as in the header")
+        yield number, cells

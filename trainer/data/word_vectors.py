@@ -1,15 +1,57 @@
-"""A vector for every word: from a file, or by hashing."""
+"""A vector for every word: from a file, trained, or by hashing."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from trainer.arrays import Doubles
-from trainer.data.files import read_text
-from trainer.errors import UserMistake
+from trainer.arrays import Doubles, Ints
+from trainer.config import SequenceData
+from trainer.data.formats import TRAINED
+from trainer.data.tokenizers import missing_extra
+from trainer.data.vector_files import load_vectors
+
+_DEFAULT_WIDTH = 20
+
+
+def vector_table(words: Sequence[str], data: SequenceData, n_in: int | None, texts: Texts) -> Doubles:
+    """Row w is the vector of words[w]: (n_words, n_in). Raises UserMistake.
+
+    A word that the file or the training texts do not have is hashed to a vector as long as the others are on average.
+    """
+    if data.vectors is None:
+        return hashed_vectors(words, n_in or _DEFAULT_WIDTH)
+    if data.vectors == TRAINED:
+        table, known = trained_vectors(words, texts, n_in or _DEFAULT_WIDTH, data.vectors_seed, data.vectors_epochs)
+    else:
+        table, known = load_vectors(data.vectors, words)
+    return filled(table, known, words)
+
+
+def filled(table: Doubles, known: NDArray[np.bool_], words: Sequence[str]) -> Doubles:
+    """The table with hashed vectors in its rows that are not known, at the root mean square of those that are."""
+    unknown = np.flatnonzero(~known)
+    hashed = hashed_vectors([words[row] for row in unknown.tolist()], table.shape[1])
+    table[unknown] = hashed * (_root_mean_square(table[known]) if known.any() else 1.0)
+    return table
+
+
+def _root_mean_square(numbers: Doubles) -> float:
+    """To six digits: in which order a machine adds must not show, for a run may go on on another machine."""
+    return float(f"{math.sqrt(np.mean(numbers**2)):.5e}")
+
+
+def hashed_vectors(words: Sequence[str], width: int) -> Doubles:
+    """(n_words, width)."""
+    table = np.empty((len(words), width))
+    for row, word in enumerate(words):
+        table[row] = hashed_vector(word, width)
+    return table
 
 
 def hashed_vector(word: str, width: int) -> Doubles:
@@ -21,44 +63,32 @@ def hashed_vector(word: str, width: int) -> Doubles:
     return (words / 2.0**31 - 1.0) * math.sqrt(3.0)
 
 
-class WordVectors:
-    """Looks words up; a word that the file does not have is hashed."""
+class Texts:
+    """The training texts as lists of words, as often as they are asked for."""
 
-    def __init__(self, width: int, known: dict[str, Doubles] | None = None) -> None:
-        self.width = width
-        self._known = dict(known or {})
+    def __init__(self, words: Sequence[str], codes: NDArray[np.int32], offsets: Ints, chosen: Ints) -> None:
+        self._words, self._codes, self._offsets, self._chosen = words, codes, offsets, chosen
 
-    def of(self, word: str) -> Doubles:
-        """The vector (width,) of a word."""
-        vector = self._known.get(word)
-        if vector is None:
-            vector = self._known[word] = hashed_vector(word, self.width)
-        return vector
+    def __iter__(self) -> Iterator[list[str]]:
+        for text in self._chosen:
+            yield [self._words[code] for code in self._codes[self._offsets[text] : self._offsets[text + 1]]]
 
 
-def load_word_vectors(path: str) -> WordVectors:
-    """A file with a line `word x1 x2 … xn` for each word. Raises UserMistake with row and column."""
-    known: dict[str, Doubles] = {}
-    width = 0
-    for row, line in enumerate(read_text(path).splitlines(), start=1):
-        word, *cells = line.split() or [""]
-        if not word:
-            continue
-        vector = np.array([_number(path, row, column, cell) for column, cell in enumerate(cells, start=2)])
-        width = width or len(vector)
-        if len(vector) != width or width == 0:
-            raise UserMistake(f"{path}: row {row}: found {len(vector)} numbers; allowed: {width or 'at least 1'}")
-        known[word.lower()] = vector
-    if not known:
-        raise UserMistake(f"{path}: there is no word in it; allowed: lines of a word and its numbers")
-    return WordVectors(width, known)
+def trained_vectors(
+    words: Sequence[str], texts: Texts, width: int, seed: int, epochs: int
+) -> tuple[Doubles, NDArray[np.bool_]]:
+    """word2vec (Mikolov et al. 2013; CBOW, 5 negative samples, window 5) of the texts by gensim: table and which rows.
 
-
-def _number(path: str, row: int, column: int, cell: str) -> float:
+    One thread, so that the same seed gives the same vectors. Raises UserMistake when gensim is missing.
+    """
     try:
-        number = float(cell)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise UserMistake(f"{path}: row {row}, column {column}: found {cell!r}; allowed: a finite number")
-    return number
+        from gensim.models import word2vec
+    except ImportError:
+        raise missing_extra(f'data.vectors = "{TRAINED}"', "gensim", "word2vec") from None
+    gensim: Any = word2vec
+    found = gensim.Word2Vec(texts, vector_size=width, min_count=1, workers=1, seed=seed, epochs=epochs).wv
+    table, known = np.zeros((len(words), width)), np.zeros(len(words), dtype=np.bool_)
+    for row, word in enumerate(words):
+        if word in found.key_to_index:
+            table[row], known[row] = found[word], True
+    return table, known

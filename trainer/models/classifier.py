@@ -11,19 +11,17 @@ from numpy.typing import NDArray
 
 from trainer.arrays import Doubles, Floats, Ints
 from trainer.config import Activation, ClassifierConfig, Head, HeadKind, LossKind
-from trainer.data.sequences import Sequences, default_heads, load_npz, targets_for
-from trainer.data.tables import load_tsv
-from trainer.data.word_vectors import WordVectors, load_word_vectors
-from trainer.errors import UserMistake
+from trainer.data.cache import usual_cache
+from trainer.data.preparation import prepare_sequences
+from trainer.data.sequences import Sequences, targets_for
 from trainer.kernels import activations, readout
 from trainer.kernels import classifier as kernels
 from trainer.kernels.optimizers import Rule
 from trainer.kernels.penalties import penalty
 from trainer.layout import Layout, Part
 from trainer.models import uniform
-from trainer.order import split, weights_generator
+from trainer.order import weights_generator
 
-_DEFAULT_N_IN = 20
 _ACTIVATIONS = {
     Activation.TANH: activations.TANH,
     Activation.SIGMOID: activations.SIGMOID,
@@ -43,8 +41,9 @@ class Classifier:
         self.config, self.heads = config, heads
         self.n_train, self.n_valid = train.n_sequences, valid.n_sequences
         self.n_in, self.n_out = train.values.shape[1], sum(head.size for head in heads)
-        self._train = train.values.astype(dtype), train.offsets, targets_for(train, heads).astype(dtype)
-        self._valid = valid.values.astype(dtype), valid.offsets, targets_for(valid, heads).astype(dtype)
+        self._train = _cast(train, heads, dtype)
+        self._valid = _cast(valid, heads, dtype)
+        self._identity = [*train.identity(), *valid.identity()]
         self._work = _work(max(train.longest, valid.longest), config.n_hidden, self.n_out, dtype)
         self.layout = _layout(self.n_in, config.n_hidden, self.n_out, dtype)
         self._gradient = self.layout.zeros()
@@ -53,16 +52,7 @@ class Classifier:
     @classmethod
     def load(cls, config: ClassifierConfig) -> Classifier:
         """Read the sequences. Raises UserMistake."""
-        data, vectors = config.data, _vectors(config)
-        train = _load(data.train or "", config, vectors)
-        if data.max_sequences is not None:
-            train = train.take(np.arange(min(data.max_sequences, train.n_sequences)))
-        heads = config.head or _heads_of(train, config)
-        if data.valid is not None:
-            return cls(config, heads, train, _load(data.valid, config, vectors, width=train.values.shape[1]))
-        targets_for(train, heads)  # before the split, so that a message names rows of the file
-        kept, chosen = split(train.n_sequences, data.valid_fraction)
-        return cls(config, heads, train.take(kept), train.take(chosen))
+        return cls(config, *prepare_sequences(config, usual_cache()))
 
     def initial_weights(self) -> Floats:
         """Uniform within 1/sqrt(n) of n inputs; biases zero."""
@@ -79,7 +69,7 @@ class Classifier:
         )
 
     def data(self) -> list[NDArray[Any]]:
-        return [*self._train, *self._valid]
+        return self._identity
 
     def train(self, order: Ints, epoch: int, weights: Floats, memory: Floats, rule: Rule, sums: Doubles) -> int:
         config = self.config
@@ -139,24 +129,10 @@ def _layout(i: int, h: int, o: int, dtype: str) -> Layout:
     return Layout(tuple(parts), dtype)
 
 
-def _vectors(config: ClassifierConfig) -> WordVectors:
-    if config.data.vectors is not None:
-        return load_word_vectors(config.data.vectors)
-    return WordVectors(config.n_in or _DEFAULT_N_IN)
-
-
-def _load(path: str, config: ClassifierConfig, vectors: WordVectors, width: int | None = None) -> Sequences:
-    found = load_npz(path) if path.lower().endswith(".npz") else load_tsv(path, config.data, vectors)
-    for allowed, reason in ((config.n_in, "n_in"), (width, "as in the training data")):
-        if allowed is not None and found.values.shape[1] != allowed:
-            raise UserMistake(f"{path}: found {found.values.shape[1]} features a step; allowed: {allowed} ({reason})")
-    return found
-
-
-def _heads_of(train: Sequences, config: ClassifierConfig) -> tuple[Head, ...]:
-    if train.name.lower().endswith(".tsv"):
-        return (Head(name="class", kind=HeadKind.SOFTMAX, size=len(config.data.thresholds) + 1),)
-    return default_heads(train)
+def _cast(sequences: Sequences, heads: tuple[Head, ...], dtype: str) -> tuple[Floats, Ints, Floats]:
+    """Values, offsets and targets; without a copy when they are of the precision already."""
+    values, targets = sequences.values.astype(dtype, copy=False), targets_for(sequences, heads)
+    return values, sequences.offsets, targets.astype(dtype, copy=False)
 
 
 def _head_table(heads: tuple[Head, ...]) -> Ints:

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from trainer.arrays import Doubles, Floats, Ints
 from trainer.config import LanguageModelConfig
-from trainer.data.text import sentences, valid_sentences
-from trainer.data.vocabulary import PackedText, Vocabulary, build_vocabulary, pack
+from trainer.data.cache import usual_cache
+from trainer.data.preparation import prepare_text
+from trainer.data.vocabulary import PackedText, Vocabulary
 from trainer.kernels import language_model as kernels
 from trainer.kernels.optimizers import Rule
 from trainer.layout import Layout, Part
 from trainer.models import uniform
-from trainer.order import split, weights_generator
+from trainer.order import weights_generator
 
 
 class LanguageModel:
@@ -36,12 +37,7 @@ class LanguageModel:
     @classmethod
     def load(cls, config: LanguageModelConfig) -> LanguageModel:
         """Read the text; words are counted in its training part only. Raises UserMistake."""
-        text, held_back = sentences(config.data), valid_sentences(config.data)
-        if held_back is None:
-            kept, chosen = split(len(text), config.data.valid_fraction)
-            text, held_back = [text[i] for i in kept], [text[i] for i in chosen]
-        vocabulary = build_vocabulary(text, config.vocabulary_size)
-        return cls(config, vocabulary, pack(text, vocabulary), pack(held_back, vocabulary))
+        return cls(config, *prepare_text(config, usual_cache()))
 
     def initial_weights(self) -> Floats:
         """Uniform within 1/sqrt(n) of n inputs, as in Britz's tutorial."""
@@ -56,7 +52,7 @@ class LanguageModel:
         )
 
     def data(self) -> list[NDArray[Any]]:
-        return [self._train.tokens, self._train.offsets, self._valid.tokens, self._valid.offsets]
+        return [*self._train.identity(), *self._valid.identity()]
 
     def train(self, order: Ints, epoch: int, weights: Floats, memory: Floats, rule: Rule, sums: Doubles) -> int:
         del epoch  # there is no noise to key

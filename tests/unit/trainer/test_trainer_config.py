@@ -38,8 +38,8 @@ MISTAKES: list[tuple[Any, str]] = [
     ({**LM, "data": 3}, "data is 3; allowed: a table"),
     ({**LM, "data": {"sorce": "pydoc"}}, "unknown parameter data.sorce; did you mean source?"),
     ({**LM, "data": {"source": "web"}}, 'data.source is "web"; allowed: one of pydoc, or null'),
-    ({"model": "classifier"}, "data.train is missing; allowed: a .npz or .tsv file"),
-    ({**CL, "data": {"train": "x.csv"}}, 'the data file is "x.csv"; allowed: a .npz or .tsv file'),
+    ({"model": "classifier"}, "data.train is missing; allowed: a .npz, .csv or .tsv file"),
+    ({**CL, "data": {"train": "x.txt"}}, 'the data file is "x.txt"; allowed: a .npz, .csv or .tsv file'),
     (
         {**CL, "data": {"train": "x.tsv", "thresholds": [1, 0]}},
         "data.thresholds is [1, 0]; allowed: a list of rising numbers",

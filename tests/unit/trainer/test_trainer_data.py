@@ -4,53 +4,21 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from trainer.config import Head, HeadKind, SequenceData, TextData
-from trainer.data.sequences import default_heads, load_npz, targets_for
-from trainer.data.tables import load_tsv
-from trainer.data.text import sentences, tokenize
-from trainer.data.vocabulary import END, START, UNKNOWN, build_vocabulary, pack
-from trainer.data.word_vectors import WordVectors, hashed_vector, load_word_vectors
+from trainer.config import Head, HeadKind
+from trainer.data.ready import load_npz
+from trainer.data.sequences import default_heads, targets_for
 from trainer.errors import UserMistake
 
 ROOT = Path(__file__).resolve().parents[3]
 SOFTMAX = Head(name="mood", kind=HeadKind.SOFTMAX, size=2)
 SIGMOID = Head(name="when", kind=HeadKind.SIGMOID, size=2)
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("Don't stop!", ["don't", "stop", "!"]),
-        ("it costs 3.50, or 1,000", ["it", "costs", "3.50", ",", "or", "1,000"]),
-        ("snake_case :)", ["snake", "_", "case", ":)"]),
-        ("Ähre – naïve", ["ähre", "–", "naïve"]),
-        ("  ", []),
-    ],
-)
-def test_a_sentence_becomes_words(line: str, words: list[str]) -> None:
-    assert tokenize(line) == words
-
-
-def test_long_sentences_are_cut_and_blank_lines_left_out(tmp_path: Path) -> None:
-    (tmp_path / "t.txt").write_text("a b c d e\n\n   \nf\n")
-    found = sentences(TextData(train=str(tmp_path / "t.txt"), max_words=2))
-    assert found == [["a", "b"], ["c", "d"], ["e"], ["f"]]
-    assert sentences(TextData(train=str(tmp_path / "t.txt"), max_words=2, max_sentences=1)) == [["a", "b"]]
-
-
-def test_the_vocabulary_keeps_the_most_frequent_and_breaks_ties_by_spelling() -> None:
-    vocabulary = build_vocabulary([["b", "a", "c", "c"], ["d"]], 5)
-    assert vocabulary.words[3:] == ("c", "a")
-    packed = pack([["c", "zebra"], ["a"]], vocabulary)
-    assert packed.tokens.tolist() == [START, 3, UNKNOWN, END, START, 4, END]
-    assert packed.offsets.tolist() == [0, 4, 7]
-    assert packed.longest == 3
 
 
 def npz(folder: Path, **changed: Any) -> str:
@@ -78,7 +46,10 @@ def spoiled(at: tuple[int, ...], value: float, shape: tuple[int, ...]) -> np.nda
         ({"values": np.ones(4)}, "values has shape (4,); allowed: (rows, features)"),
         ({"values": spoiled((2, 1), np.nan, (4, 2))}, "values: row 2, column 1: found nan; allowed: a finite number"),
         ({"labels": spoiled((1, 0), np.inf, (2, 2))}, "labels: row 1, column 0: found inf; allowed: a finite number"),
-        ({"labels": np.ones((3, 2))}, "labels has shape (3, 2); allowed: one row for each of 2 sequences"),
+        (
+            {"labels": np.ones((3, 2))},
+            "labels has shape (3, 2); allowed: one row for each of 2 sequences or of 4 steps",
+        ),
         ({"offsets": np.array([0, 0, 4])}, "offsets: sequence 0 is empty; allowed: at least one row"),
         ({"offsets": np.array([0, 1, 3])}, "offsets go from 0 to 3; allowed: from 0 to 4, the rows of values"),
         ({"offsets": np.array([0.0, 1, 4])}, "offsets has shape (3,) and type float64; allowed: at least two integers"),
@@ -106,6 +77,37 @@ def test_labels_that_no_head_can_learn_are_refused(
         targets_for(load_npz(npz(tmp_path, labels=labels)), tuple(heads))
 
 
+def test_every_step_may_have_a_label_of_its_own(tmp_path: Path) -> None:
+    steps = load_npz(npz(tmp_path, labels=np.array([0, 1, 1, 0])))
+    assert steps.has_step_labels
+    assert targets_for(steps, (SOFTMAX,)).tolist() == [[1, 0], [0, 1], [0, 1], [1, 0]]
+    assert steps.take(np.array([1])).labels.tolist() == [1, 1, 0]
+
+
+def test_what_the_precision_of_the_run_cannot_hold_is_refused(tmp_path: Path) -> None:
+    path = npz(tmp_path, values=spoiled((3, 0), 1e300, (4, 2)))
+    assert load_npz(path, "float64").values[3, 0] == 1e300
+    with pytest.raises(UserMistake, match=re.escape("row 3, column 0: found 1e+300; allowed: a number that float32")):
+        load_npz(path, "float32")
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+    npz(tmp_path)
+    content = (tmp_path / "x.npz").read_bytes()
+    (tmp_path / "text.npz").write_bytes(b"values")
+    (tmp_path / "short.npz").write_bytes(content[: len(content) // 2])
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, np.ones(3))
+    with zipfile.ZipFile(tmp_path / "foreign.npz", "w") as archive:
+        for name in ("values", "offsets", "labels"):
+            archive.writestr(name + ".npy", b"no array")
+    with pytest.raises(UserMistake, match=r"foreign\.npz: "):
+        load_npz(str(tmp_path / "foreign.npz"))
+    for name in ("text.npz", "short.npz", "array.npz"):
+        with pytest.raises(UserMistake, match=r"\.npz: this is not a \.npz file of plain arrays"):
+            load_npz(str(tmp_path / name))
+
+
 def test_class_numbers_need_no_head(tmp_path: Path) -> None:
     sequences = load_npz(npz(tmp_path, labels=np.array([2, 0])))
     heads = default_heads(sequences)
@@ -121,62 +123,11 @@ def test_chosen_sequences_keep_their_rows_and_labels(tmp_path: Path) -> None:
     assert taken.labels.tolist() == [6, 5]
 
 
-DATA = SequenceData(train="t.tsv", thresholds=(-1.0, 1.0))
-
-
-def test_a_table_becomes_word_vectors_and_classes(tmp_path: Path) -> None:
-    (tmp_path / "t.tsv").write_text("id\tmean_sentiment\ttext\n1\t2.5\tGood day\n2\t-1\tok\n3\t-2\tbad bad\n")
-    found = load_tsv(str(tmp_path / "t.tsv"), DATA, WordVectors(4))
-    assert found.labels.tolist() == [2, 1, 0]
-    assert found.offsets.tolist() == [0, 2, 3, 5]
-    assert (found.values[0] == hashed_vector("good", 4)).all()
-    assert (found.values[3] == found.values[4]).all()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("id\ttext\n1\ta\n", "row 1: there is no column mean_sentiment (data.number_column); found id, text"),
-        ("mean_sentiment\ttext\nx\ta\n", "row 2, column mean_sentiment: found 'x'; allowed: a finite number"),
-        ("mean_sentiment\ttext\n1\ta\nnan\ta\n", "row 3, column mean_sentiment: found 'nan'; allowed: a finite number"),
-        ("mean_sentiment\ttext\n1\n", "row 2: found 1 columns; allowed: at least 2"),
-        ("mean_sentiment\ttext\n1\t \n", "row 2, column text: there is no word; allowed: at least one"),
-        ("mean_sentiment\ttext\n", "there is no row below the header; allowed: at least one"),
-    ],
-)
-def test_a_bad_table_is_refused_with_the_place(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "t.tsv").write_text(content)
-    with pytest.raises(UserMistake, match=re.escape(message)):
-        load_tsv(str(tmp_path / "t.tsv"), DATA, WordVectors(4))
-
-
-def test_hashed_vectors_are_fixed_and_nearly_at_right_angles() -> None:
-    assert hashed_vector("rain", 3).tolist() == hashed_vector("rain", 3).tolist()
-    a, b = hashed_vector("rain", 2000), hashed_vector("snow", 2000)
-    assert abs(a.mean()) < 0.1
-    assert abs((a**2).mean() - 1) < 0.1
-    assert abs(a @ b) / 2000 < 0.1
-
-
-def test_a_file_of_word_vectors_is_read_and_its_mistakes_are_placed(tmp_path: Path) -> None:
-    file = tmp_path / "v.txt"
-    file.write_text("Rain 1 2\nsnow 3 4\n")
-    vectors = load_word_vectors(str(file))
-    assert vectors.of("rain").tolist() == [1, 2]
-    assert vectors.of("hail").tolist() == hashed_vector("hail", 2).tolist()
-    file.write_text("rain 1 2\nsnow 3\n")
-    with pytest.raises(UserMistake, match=r"row 2: found 1 numbers; allowed: 2"):
-        load_word_vectors(str(file))
-    file.write_text("rain 1 x\n")
-    with pytest.raises(UserMistake, match=r"row 1, column 3: found 'x'; allowed: a finite number"):
-        load_word_vectors(str(file))
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "words.txt: no such file or directory (looked for in "),
-        (b"fine\n\xff\n", "words.txt: row 2: found the byte 0xff; allowed: text encoded as UTF-8"),
+        (b"fine\n\xff\n", "words.txt: row 2, byte 1: found the byte 0xff; allowed: text encoded as UTF-8"),
         (b"\n \n", "words.txt: there is no sentence in it; allowed: a text file, one sentence a line"),
     ],
 )
