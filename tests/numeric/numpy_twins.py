@@ -139,3 +139,44 @@ def finite_differences(loss: Any, w: Weights, step: float = 1e-6) -> Weights:
             g[index] = (above - loss(w)) / (2 * step)
             value[index] = kept
     return gradient
+
+
+class Descent:
+    """Updates of one vector of weights, each rule as in its paper; `rule` is a trainer.kernels.optimizers.Rule."""
+
+    def __init__(self, rule: Any, weights: np.ndarray) -> None:
+        self.rule, self.weights, self.number = rule, weights.copy(), 0
+        self.first, self.second = np.zeros_like(weights), np.zeros_like(weights)
+
+    def step(self, g: np.ndarray) -> None:
+        rule, self.number = self.rule, self.number + 1
+        length = math.sqrt(float((g**2).sum()))
+        if 0 < rule.longest < length:
+            g = g * rule.longest / length
+        way = (self._sgd, self._nesterov, self._adagrad, self._rmsprop, self._adam)[rule.kind]
+        self.weights += way(g)
+
+    def _sgd(self, g: np.ndarray) -> np.ndarray:
+        self.first = self.rule.momentum * self.first - self.rule.rate * g
+        return self.first
+
+    def _nesterov(self, g: np.ndarray) -> np.ndarray:
+        """Sutskever's two points: theta, and theta + mu v where g was taken, which is the one that is kept."""
+        theta = self.weights - self.rule.momentum * self.first
+        self.first = self.rule.momentum * self.first - self.rule.rate * g
+        theta = theta + self.first
+        return theta + self.rule.momentum * self.first - self.weights
+
+    def _adagrad(self, g: np.ndarray) -> np.ndarray:
+        self.first = self.first + g**2
+        return -self.rule.rate * g / (np.sqrt(self.first) + self.rule.epsilon)
+
+    def _rmsprop(self, g: np.ndarray) -> np.ndarray:
+        self.first = self.rule.decay * self.first + (1 - self.rule.decay) * g**2
+        return -self.rule.rate * g / (np.sqrt(self.first) + self.rule.epsilon)
+
+    def _adam(self, g: np.ndarray) -> np.ndarray:
+        b1, b2 = self.rule.momentum, self.rule.decay
+        self.first, self.second = b1 * self.first + (1 - b1) * g, b2 * self.second + (1 - b2) * g**2
+        mean, square = self.first / (1 - b1**self.number), self.second / (1 - b2**self.number)
+        return -self.rule.rate * mean / (np.sqrt(square) + self.rule.epsilon)

@@ -1,7 +1,17 @@
 """One update of the weights by their gradient, all of them flat arrays of one layout.
 
-SGD with classical momentum (Polyak 1964) and Nesterov's in the form of Sutskever et al. (ICML 2013), AdaGrad (Duchi
-et al., JMLR 2011), RMSprop (Tieleman and Hinton 2012), Adam (Kingma and Ba, ICLR 2015).
+SGD with classical momentum (Polyak 1964) and Nesterov's, AdaGrad (Duchi et al., JMLR 2011), RMSprop (Tieleman and
+Hinton 2012), Adam (Kingma and Ba, ICLR 2015, algorithm 1).
+
+Where definitions differ:
+- Nesterov's momentum is that of Sutskever et al. (ICML 2013), written for the weights at which the gradient is taken
+  (their theta + mu v), as Bengio et al. (ICASSP 2013) do; so does torch.optim.SGD(nesterov=True).
+- The learning rate is part of the velocity, v = mu v - rate g. In torch.optim.SGD it is not: w -= rate (mu b + g). The
+  two are equal as long as the rate stays the same; after a change of the rate this one follows it more slowly.
+- epsilon is added to the root, as torch.optim does in all three, and not under it. Duchi's delta stands there too;
+  Tieleman and Hinton have none. In Adam it is added to the root of the corrected mean of squares.
+- All memories begin at zero. torch.optim has other defaults: rho (its alpha) 0.99, AdaGrad's epsilon 1e-10 and rate
+  0.01, RMSprop's rate 0.01, Adam's 0.001.
 """
 
 from __future__ import annotations
@@ -9,10 +19,15 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from trainer.jit import kernel
+import numpy as np
+
+from trainer.jit import entry, kernel
+from trainer.kernels.lanes import dot
 from trainer.kernels.linear import clip_factor
 
 SGD, NESTEROV, ADAGRAD, RMSPROP, ADAM = 0, 1, 2, 3, 4
+
+_BLOCK = 1024
 
 
 class Rule(NamedTuple):
@@ -47,16 +62,40 @@ def step(weights: Any, gradient: Any, memory: Any, rule: Any, number: int) -> No
         descend_adam(weights, gradient, memory[0], memory[1], rule, float(rule.first + number + 1))
 
 
+@entry
+def apply(weights: Any, gradient: Any, memory: Any, rule: Any, number: int) -> None:
+    """`step` for Python to call."""
+    step(weights, gradient, memory, rule, number)
+
+
 @kernel
 def clip(gradient: Any, longest: float) -> None:
     """Scale the gradient so that it is no longer than `longest`."""
-    squares = 0.0
-    for i in range(gradient.shape[0]):
-        squares += float(gradient[i]) * float(gradient[i])
-    factor = gradient.dtype.type(clip_factor(squares, longest))
+    factor = gradient.dtype.type(clip_factor(squared_length(gradient), longest))
     if factor != 1:
         for i in range(gradient.shape[0]):
             gradient[i] *= factor
+
+
+@kernel
+def squared_length(gradient: Any) -> Any:
+    """The sum of squares                                      # (size)
+
+    Blocks of _BLOCK numbers are each summed over lanes in their own precision, and the blocks in float64 from first
+    to last: a fixed order, and a block is too short for float32 to lose more than the last few bits. Squares beyond
+    the range of float32 are summed again, one by one in float64, so that a gradient that explodes is still clipped.
+    """
+    total = 0.0
+    for first in range(0, gradient.shape[0], _BLOCK):
+        block = gradient[first : first + _BLOCK]
+        total += np.float64(dot(block, block))
+    if math.isfinite(total):
+        return total
+    total = 0.0
+    for i in range(gradient.shape[0]):
+        x = np.float64(gradient[i])  # float() would leave it in the precision it has
+        total += x * x
+    return total
 
 
 @kernel
