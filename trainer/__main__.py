@@ -96,10 +96,10 @@ def train() -> int:
 
 def _train(config: Config, model: Model) -> None:
     from trainer.loop import Loop, initial_state
-    from trainer.origin import origin
+    from trainer.origin import kept_with_weights
     from trainer.report import LabqReporter
 
-    state, came_from = initial_state(config, model), origin(config, model.data())
+    state, came_from = initial_state(config, model), kept_with_weights(config, model)
     _resume(state, came_from)
     Loop(config, model, state, LabqReporter(config, came_from)).run()
 

@@ -93,6 +93,7 @@ class Watch(Enum):
     LAYERS = "layers"
     CONFUSION = "confusion"
     SAMPLES = "samples"
+    HEADS = "heads"
     FEATURES = "features"
 
 
@@ -214,7 +215,7 @@ class Common:
     )
     watch: tuple[Watch, ...] = _parameter((), several(Watch), "what more to record at the end of an epoch")
     watch_every: int = _parameter(0, whole(0), "updates between two points of gradient and update norms; 0: never")
-    log_every: int = _parameter(0, whole(0), "updates between two points of `loss`; 0: about 50 points an epoch")
+    log_every: int = _parameter(0, whole(0), "updates between two points of `loss`; 0: 50 an epoch, 1000 a run")
     checkpoint_every: int = _parameter(0, whole(0), "updates between two checkpoints; 0: by time only", **PACING)
     checkpoint_every_s: float = _parameter(15.0, real(least=0), "seconds between two checkpoints; 0: never", **PACING)
 

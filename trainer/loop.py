@@ -12,18 +12,20 @@ from enum import IntEnum
 
 import numpy as np
 
-from trainer import schedule
-from trainer.arrays import Doubles, Floats, Ints
+from trainer import full_batch, schedule
+from trainer.arrays import Doubles, Ints
 from trainer.config import Common
 from trainer.early_stopping import remember, says_stop
-from trainer.kernels.linear import norm
 from trainer.models import Model
 from trainer.order import epoch_order
-from trainer.report import Reporter
+from trainer.report import Reporter, log_line
 from trainer.state import Phase, TrainingState
+from trainer.watching import Watching
+from trainer.watching_clock import Clock
+from trainer.watching_layers import WatchedUpdates, norms
 
 _STRETCH_S = 0.05
-_POINTS_AN_EPOCH = 50
+_POINTS_AN_EPOCH, _POINTS_A_RUN = 50, 1000
 
 
 class Outcome(IntEnum):
@@ -46,7 +48,8 @@ class Stretch:
 
 
 def initial_state(config: Common, model: Model) -> TrainingState:
-    """The state of a run that begins."""
+    """The state of a run that begins. Raises UserMistake where the optimizer cannot cope with so many weights."""
+    full_batch.check_size(config, model)
     return TrainingState(
         layout=model.layout,
         weights=model.initial_weights(),
@@ -62,10 +65,12 @@ class Loop:
         self, config: Common, model: Model, state: TrainingState, reporter: Reporter, stretch_s: float = _STRETCH_S
     ) -> None:
         self.config, self.model, self.state, self.reporter = config, model, state, reporter
-        self.n_batches = math.ceil(model.n_train / config.batch_size)
+        self.n_batches = n_updates(config, model.n_train)
         self.total = config.epochs * self.n_batches
-        self.log_every = config.log_every or max(1, self.n_batches // _POINTS_AN_EPOCH)
+        self.log_every = config.log_every or default_log_every(self.n_batches, config.epochs)
         self._updates, self._valid = Stretch(stretch_s), Stretch(stretch_s)
+        self._clock, self._watching = Clock(config, model.n_train), Watching(config, model, reporter)
+        self._watched = WatchedUpdates(config, model, self.n_batches)
 
     def run(self) -> Outcome:
         """Train. The state is checkpointed at the end, and when told to stop; not after a loss that is not finite."""
@@ -81,6 +86,14 @@ class Loop:
         return outcome
 
     def _updates_of_epoch(self) -> Outcome:
+        self._clock.begin(self.state)
+        outcome = self._iterations() if self.config.optimizer.is_full_batch else self._batches()
+        if outcome is Outcome.FINISHED:
+            self._clock.updates_made()
+            self.state.phase = Phase.EPOCH_END
+        return outcome
+
+    def _batches(self) -> Outcome:
         state = self.state
         order = epoch_order(self.model.n_train, self.config.seed, state.epoch)
         while state.batch < self.n_batches:
@@ -92,14 +105,13 @@ class Loop:
             if state.batch < self.n_batches:
                 self.reporter.checkpoint_if_due(state)
             self.reporter.progress(state.update, self.total)
-        state.phase = Phase.EPOCH_END
         return Outcome.FINISHED
 
     def _stretch(self, order: Ints) -> bool:
         """Some updates, and the point of the log they may end with. False: the loss is not finite."""
-        state, size = self.state, self.config.batch_size
-        count = min(self._updates.size, self._updates_to_next_writing())
+        state, size, count = self.state, self.config.batch_size, self._next_stretch()
         chosen = order[state.batch * size : (state.batch + count) * size]
+        watched = self._watched.before(state, chosen) if self._watched.until_next(state.update) == 0 else None
         rule = schedule.rule(self.config, state.learning_rate, state.epoch, state.update)
         began = time.perf_counter()
         done = self.model.train(chosen, state.epoch, state.weights, state.memory, rule, state.sums)
@@ -107,19 +119,44 @@ class Loop:
         state.batch += done
         state.update += done
         if done < count:
-            self.reporter.log(state.update + 1, {"loss": float(state.sums[0] / state.sums[1])})
+            self.reporter.log(state.update + 1, self._window())
             return False
+        if watched is not None:
+            self.reporter.log(state.update, self._watched.after(state, watched))
         if state.update % self.log_every == 0:
-            self.reporter.log(state.update, {"loss": float(state.sums[0] / state.sums[1])})
+            self.reporter.log(state.update, self._window())
             state.sums[:2] = 0
         return True
 
-    def _updates_to_next_writing(self) -> int:
+    def _window(self) -> dict[str, float]:
+        return {"loss": float(self.state.sums[0] / self.state.sums[1])}
+
+    def _next_stretch(self) -> int:
+        """How many updates to make at once: none beyond the next that something is written after, and a watched one
+        by itself.
+        """
         state = self.state
-        left = [self.n_batches - state.batch, self.log_every - state.update % self.log_every]
+        counts = [self._updates.size, self.n_batches - state.batch, self.log_every - state.update % self.log_every]
         if self.config.checkpoint_every:
-            left.append(self.config.checkpoint_every - state.update % self.config.checkpoint_every)
-        return min(left)
+            counts.append(self.config.checkpoint_every - state.update % self.config.checkpoint_every)
+        if (before_watched := self._watched.until_next(state.update)) is not None:
+            counts.append(max(1, before_watched))
+        return min(counts)
+
+    def _iterations(self) -> Outcome:
+        """The updates of an epoch as scipy makes them: all, or when told to stop none."""
+        state, reporter = self.state, self.reporter
+        found = full_batch.descend(self.config, self.model, state.weights, state.epoch, reporter.told_to_stop)
+        if found is None:
+            return Outcome.TOLD_TO_STOP
+        for number, objective in enumerate(found.objectives, start=state.update + 1):
+            reporter.log(number, {"objective": objective})
+        if not found.is_finite:
+            return Outcome.DIVERGED
+        state.weights[:] = found.weights
+        state.sums[2:] = found.sums
+        state.batch, state.update = self.n_batches, state.update + self.n_batches
+        return Outcome.FINISHED
 
     def _end_of_epoch(self) -> Outcome:
         """Validate, log, and decide how to go on. Told to stop meanwhile, it is begun anew at the resume."""
@@ -128,8 +165,9 @@ class Loop:
         if not self._validate(sums):
             return Outcome.TOLD_TO_STOP
         metrics = self._metrics(sums)
-        self.reporter.log(state.update, metrics)
-        if not all(math.isfinite(metrics[name]) for name in ("train_loss", "val_loss") if name in metrics):
+        self.reporter.log(state.update, metrics | self._clock.metrics(state))
+        self.reporter.say(log_line(state.epoch + 1, self.n_batches, metrics))
+        if not _all_finite(metrics):
             return Outcome.DIVERGED
         self._next_epoch(metrics)
         if not state.phase.is_over:
@@ -155,7 +193,9 @@ class Loop:
         metrics = {"train_loss": train_loss, **self.model.training_metrics(state.weights, train_loss)}
         if sums[1]:
             metrics |= {"val_loss": float(sums[0] / sums[1]), **self.model.validation_metrics(sums)}
-        return metrics | {"learning_rate": state.learning_rate} | norms(state.layout.unpack(state.weights))
+        if not self.config.optimizer.is_full_batch:
+            metrics["learning_rate"] = state.learning_rate
+        return metrics | norms(state.layout.unpack(state.weights)) | self._watching.end_of_epoch(state)
 
     def _next_epoch(self, metrics: dict[str, float]) -> None:
         """Move the state to the next epoch, or to the end."""
@@ -163,6 +203,8 @@ class Loop:
         stop = False
         if "val_loss" in metrics:
             stop = says_stop(config, state.stopping, metrics["val_loss"])
+            if metrics["val_loss"] < state.stopping.best:
+                state.keep_best()
             state.stopping = remember(state.stopping, metrics["val_loss"], config.patience)
         state.learning_rate = schedule.next_learning_rate(
             config, state.learning_rate, state.previous_loss, metrics["train_loss"]
@@ -175,6 +217,18 @@ class Loop:
         state.phase = Phase.STOPPED_EARLY if stop else over
 
 
-def norms(weights: dict[str, Floats]) -> dict[str, float]:
-    """The Euclidean length of every weight matrix."""
-    return {f"norm_{name}": norm(w) for name, w in weights.items()}
+def n_updates(config: Common, n_train: int) -> int:
+    """Updates an epoch: one a mini-batch, or one an iteration of scipy."""
+    return config.iterations if config.optimizer.is_full_batch else math.ceil(n_train / config.batch_size)
+
+
+def default_log_every(n_batches: int, epochs: int) -> int:
+    """Updates between two points of the loss: 50 points an epoch, or fewer where that makes more than 1000 a run."""
+    points = min(_POINTS_AN_EPOCH, max(1, _POINTS_A_RUN // epochs))
+    return max(1, n_batches // points)
+
+
+def _all_finite(metrics: dict[str, float]) -> bool:
+    """The losses and the weights, which show in their norms. A perplexity may be infinite."""
+    counted = (v for name, v in metrics.items() if name in ("train_loss", "val_loss") or name.startswith("norm_"))
+    return all(math.isfinite(value) for value in counted)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,27 @@ from trainer.arrays import Named
 from trainer.config import Config
 from trainer.errors import UserMistake
 
+if TYPE_CHECKING:
+    from trainer.models import Model
+
 
 def origin(config: Config, data: list[NDArray[Any]]) -> Named:
     """Two arrays of bytes for a checkpoint: the parameters that count, as JSON, and a SHA-256 of the prepared data."""
-    return {"parameters": _bytes(json.dumps(_that_count(config), sort_keys=True).encode()), "data": _digest(data)}
+    return {"parameters": as_json(_that_count(config)), "data": _digest(data)}
+
+
+def kept_with_weights(config: Config, model: Model) -> Named:
+    """What stands beside the weights in every checkpoint, so that the file alone is enough to predict, sample, export.
+
+    `parameters` and `data` are the origin; `configuration` is what load_config takes, as JSON, with the names of files
+    and without what only paces, so that it does not differ between runs of the same result.
+    """
+    return {**origin(config, model.data()), "configuration": as_json(_given(config)), **model.extras()}
+
+
+def as_json(item: Any) -> NDArray[np.uint8]:
+    """An array of bytes that holds JSON."""
+    return _bytes(json.dumps(item, sort_keys=True, ensure_ascii=False).encode())
 
 
 def check_origin(arrays: Named, expected: Named) -> None:
@@ -43,16 +60,23 @@ def _that_count(item: Any, prefix: str = "") -> dict[str, Any]:
         if is_dataclass(value):
             found.update(_that_count(value, f"{f.name}."))
         elif not f.metadata.get("pacing") and not f.metadata.get("file"):
-            found[prefix + f.name] = _plain(value)
+            found[prefix + f.name] = plain(value)
     return found
 
 
-def _plain(value: Any) -> Any:
+def _given(item: Any) -> Any:
+    """The parameters as they would be given: null is the absence of a parameter."""
+    named = {f.name: getattr(item, f.name) for f in fields(item) if not f.metadata.get("pacing")}
+    return {name: _given(v) if is_dataclass(v) else plain(v) for name, v in named.items() if v is not None}
+
+
+def plain(value: Any) -> Any:
+    """A parameter as JSON has it."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return {f.name: _plain(getattr(value, f.name)) for f in fields(value)} if is_dataclass(value) else value
+        return [plain(item) for item in value]
+    return {f.name: plain(getattr(value, f.name)) for f in fields(value)} if is_dataclass(value) else value
 
 
 def _digest(data: list[NDArray[Any]]) -> NDArray[np.uint8]:

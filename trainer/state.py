@@ -13,7 +13,8 @@ from trainer.early_stopping import StoppingMemory
 from trainer.errors import UserMistake
 from trainer.layout import Layout
 
-_FORMAT = 2
+_FORMAT = 3
+_BEST = "best_weight"
 
 
 class Phase(IntEnum):
@@ -44,6 +45,18 @@ class TrainingState:
     sums: Doubles = field(default_factory=lambda: np.zeros(4))  # loss and its weight: logging window, epoch
     previous_loss: float = math.inf  # training loss of the epoch before
     stopping: StoppingMemory = field(default_factory=StoppingMemory)
+    best: Floats | None = None  # the weights of stopping.best, the least validation loss so far
+
+    def keep_best(self) -> None:
+        """These weights are the best so far."""
+        if self.best is None:
+            self.best = self.layout.zeros()
+        self.best[:] = self.weights
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return bool(np.isfinite(self.weights).all())
 
     def to_arrays(self, origin: Named) -> Named:
         """The state as arrays, matrices without their padding; `origin` says of what configuration and data it is."""
@@ -51,6 +64,7 @@ class TrainingState:
             "format": np.array(_FORMAT),
             **origin,
             **self._matrices("weight", self.weights),
+            **({} if self.best is None else self._matrices(_BEST, self.best)),
             **{
                 name: m
                 for slot, flat in enumerate(self.memory)
@@ -68,6 +82,7 @@ class TrainingState:
         if int(arrays.get("format", np.array(0))) != _FORMAT:
             raise UserMistake("the checkpoint was written by another version of the trainer: start the run anew")
         self.weights[:] = self._packed("weight", arrays)
+        self.best = self._packed(_BEST, arrays) if any(name.startswith(_BEST) for name in arrays) else None
         for slot, flat in enumerate(self.memory):
             flat[:] = self._packed(_slot(slot), arrays)
         phase, self.epoch, self.batch, self.update = (int(x) for x in arrays["position"])

@@ -19,6 +19,7 @@ from trainer.config import (
 from trainer.data.consistency import problems_of_sequences, problems_of_text
 from trainer.errors import UserMistake
 from trainer.rules import Refused, choice
+from trainer.unused import unused
 
 _TABLES = {"data", "head"}
 
@@ -122,7 +123,7 @@ def _across(config: Config) -> list[str]:
     holds_back = data.valid is not None or data.valid_slice is not None or data.valid_fraction > 0
     if config.early_stopping is not StoppingRule.NONE and not holds_back:
         problems.append("early_stopping needs validation data; allowed: data.valid or data.valid_fraction > 0")
-    return problems
+    return problems + unused(config)
 
 
 def _show(value: object) -> str:

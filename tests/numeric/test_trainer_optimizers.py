@@ -65,7 +65,9 @@ def test_what_was_done_before_the_call_counts_for_adam_and_calls_may_be_cut_anyw
 
 
 @settings(max_examples=30, deadline=None)
-@given(size=st.integers(1, 5000), scale=st.sampled_from([1e-3, 1.0, 1e15]), dtype=st.sampled_from(["float32", "float64"]))
+@given(
+    size=st.integers(1, 5000), scale=st.sampled_from([1e-3, 1.0, 1e15]), dtype=st.sampled_from(["float32", "float64"])
+)
 def test_a_gradient_is_clipped_to_its_length_whatever_its_size(size: int, scale: float, dtype: str) -> None:
     gradient = (scale * gradients(1, size, seed=size)[0]).astype(dtype)
     length = float(np.linalg.norm(gradient.astype(np.float64)))
@@ -129,7 +131,10 @@ def test_after_a_change_of_the_rate_old_velocity_keeps_the_old_one_unlike_in_tor
         optimizer.param_groups[0]["lr"] = rate
         weight.grad = torch.from_numpy(gradient.copy())
         optimizer.step()
-    ours, theirs = -0.1 * steps[0] + (-0.05 * steps[0] - 0.01 * steps[1]), -0.1 * steps[0] - 0.01 * (0.5 * steps[0] + steps[1])
+    ours, theirs = (
+        -0.1 * steps[0] + (-0.05 * steps[0] - 0.01 * steps[1]),
+        -0.1 * steps[0] - 0.01 * (0.5 * steps[0] + steps[1]),
+    )
     assert relative(weights, ours) < 1e-12
     assert relative(weight.detach().numpy(), theirs) < 1e-12
 

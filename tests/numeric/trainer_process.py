@@ -12,8 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from trainer.watching_clock import PREFIX
+
 ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE_S = 120.0
+_NOT_METRICS = ("_checkpoint", "_progress", "_artifact")
 
 
 class Run:
@@ -82,8 +85,8 @@ class Run:
 
     def series(self) -> list[dict[str, Any]]:
         """All metric lines, without the wall clock."""
-        metrics = [line for line in self.lines() if not any(key in line for key in ("_checkpoint", "_progress"))]
-        return [{key: value for key, value in line.items() if key != "_t"} for line in metrics]
+        metrics = [line for line in self.lines() if not any(key in line for key in _NOT_METRICS)]
+        return [{key: v for key, v in line.items() if key != "_t" and not key.startswith(PREFIX)} for line in metrics]
 
     def final_bytes(self) -> bytes:
         return (self.checkpoints / self.lines()[-1]["_checkpoint"]).read_bytes()

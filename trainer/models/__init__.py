@@ -27,7 +27,16 @@ class Model(Protocol):
         """Freshly drawn weights (layout.size)."""
 
     def data(self) -> list[NDArray[Any]]:
-        """The prepared data, for its digest."""
+        """What identifies the prepared data, for its digest."""
+
+    def parts(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """The training data and the validation data, to look at.
+
+        Of a classifier: values (rows, n_in), offsets (n+1), targets (n, n_out); of a language model: tokens, offsets.
+        """
+
+    def extras(self) -> dict[str, NDArray[Any]]:
+        """What a checkpoint must hold besides weights and parameters, so that it can be used without the data."""
 
     def train(self, order: Ints, epoch: int, weights: Floats, memory: Floats, rule: Rule, sums: Doubles) -> int:
         """Make one update per batch_size sequences of `order`; add losses to sums (4); return the updates made.

@@ -21,6 +21,7 @@ from trainer.kernels.penalties import penalty
 from trainer.layout import Layout, Part
 from trainer.models import uniform
 from trainer.order import weights_generator
+from trainer.origin import as_json, plain
 
 _ACTIVATIONS = {
     Activation.TANH: activations.TANH,
@@ -70,6 +71,24 @@ class Classifier:
 
     def data(self) -> list[NDArray[Any]]:
         return self._identity
+
+    def parts(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        return list(self._train), list(self._valid)
+
+    def extras(self) -> dict[str, NDArray[Any]]:
+        """`heads`: those of the parameters, or found in the data, as JSON."""
+        return {"heads": as_json([plain(head) for head in self.heads])}
+
+    def predict(self, values: Floats, offsets: Ints, weights: Floats) -> Floats:
+        """Answers (n, n_out) to packed sequences, without noise."""
+        other, n = self.twin(), len(offsets) - 1
+        work, views, answers = other._work, self._views(weights), np.zeros((n, self.n_out), self.layout.dtype)
+        for s in range(n):
+            target, sums = np.zeros((1, self.n_out), self.layout.dtype), np.zeros(2 + len(self.heads))
+            rows = np.ascontiguousarray(values[offsets[s] : offsets[s + 1]])
+            kernels.evaluate(rows, np.array([0, len(rows)]), target, 0, 1, views, work, self._heads, *self._kinds, sums)
+            answers[s] = work.output
+        return answers
 
     def train(self, order: Ints, epoch: int, weights: Floats, memory: Floats, rule: Rule, sums: Doubles) -> int:
         config = self.config

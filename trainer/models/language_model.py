@@ -61,6 +61,12 @@ class LanguageModel:
                              self._gradient, self._views(self._gradient), self._work, config.bptt, rule,
                              sums)  # fmt: skip
 
+    def parts(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        return [self._train.tokens, self._train.offsets], [self._valid.tokens, self._valid.offsets]
+
+    def extras(self) -> dict[str, NDArray[Any]]:
+        return {"vocabulary": as_json(list(self.vocabulary.words))}
+
     def gradient(self, order: Ints, epoch: int, weights: Floats, gradient: Floats) -> float:
         del epoch
         gradient[:] = 0
