@@ -3,7 +3,8 @@
 An epoch is config.iterations iterations, begun afresh from the weights at its start: what scipy remembers (directions,
 the approximate Hessian) is forgotten between epochs. So a run is cut only between epochs, and one that goes on is the
 one that was never cut, to the last bit; what was computed of an epoch that was cut is computed again. The noise of an
-epoch is the same in all its evaluations, which makes the objective a function.
+epoch is the same in all its evaluations, which makes the objective a function. The truncated gradient of a
+language model is not quite that of its loss: where a line search then finds no lower point, the epoch ends early.
 """
 
 from __future__ import annotations

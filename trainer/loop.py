@@ -25,7 +25,7 @@ from trainer.watching_clock import Clock
 from trainer.watching_layers import WatchedUpdates, norms
 
 _STRETCH_S = 0.05
-_POINTS_AN_EPOCH, _POINTS_A_RUN = 50, 1000
+_POINTS_AN_EPOCH, _POINTS_A_RUN, _UPDATES_A_POINT = 50, 1000, 5
 
 
 class Outcome(IntEnum):
@@ -195,7 +195,7 @@ class Loop:
             metrics |= {"val_loss": float(sums[0] / sums[1]), **self.model.validation_metrics(sums)}
         if not self.config.optimizer.is_full_batch:
             metrics["learning_rate"] = state.learning_rate
-        return metrics | norms(state.layout.unpack(state.weights)) | self._watching.end_of_epoch(state)
+        return metrics | norms(state.layout, state.weights) | self._watching.end_of_epoch(state)
 
     def _next_epoch(self, metrics: dict[str, float]) -> None:
         """Move the state to the next epoch, or to the end."""
@@ -223,9 +223,12 @@ def n_updates(config: Common, n_train: int) -> int:
 
 
 def default_log_every(n_batches: int, epochs: int) -> int:
-    """Updates between two points of the loss: 50 points an epoch, or fewer where that makes more than 1000 a run."""
+    """Updates between two points of the loss: 50 points an epoch, or fewer where that makes more than 1000 a run.
+
+    Never fewer than 5 updates, or an epoch: where an update takes half a millisecond a point is some percent of it.
+    """
     points = min(_POINTS_AN_EPOCH, max(1, _POINTS_A_RUN // epochs))
-    return max(1, n_batches // points)
+    return max(n_batches // points, min(n_batches, _UPDATES_A_POINT))
 
 
 def _all_finite(metrics: dict[str, float]) -> bool:

@@ -21,9 +21,10 @@ _WATCHED_SEQUENCES = 100
 _SATURATED_TANH, _SATURATED_SIGMOID = 0.99, 0.005
 
 
-def norms(weights: dict[str, Floats], prefix: str = "norm") -> dict[str, float]:
-    """The Euclidean length of every matrix."""
-    return {f"{prefix}_{name}": norm(w) for name, w in weights.items()}
+def norms(layout: Layout, flat: Floats, prefix: str = "norm") -> dict[str, float]:
+    """The Euclidean length of every matrix, where it lies: padding is zero and adds nothing."""
+    panels = {part.name: layout.panels(flat, part.name) for part in layout.parts}
+    return {f"{prefix}_{name}": norm(panel.reshape(-1, panel.shape[-1])) for name, panel in panels.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +59,14 @@ class WatchedUpdates:
 
     def after(self, state: TrainingState, before: _Before) -> dict[str, float]:
         """Length of the gradient (before it is clipped), of each layer and of all, and |update| / |new weights|."""
-        moved = norms(state.layout.unpack(state.weights - before.weights), "update_ratio")
-        lengths = norms(state.layout.unpack(state.weights), "update_ratio")
+        moved = norms(state.layout, state.weights - before.weights, "update_ratio")
+        lengths = norms(state.layout, state.weights, "update_ratio")
         ratios = {name: moved[name] / lengths[name] if lengths[name] else 0.0 for name in moved}
         return before.gradients | ratios
 
 
 def _lengths(layout: Layout, flat: Floats, prefix: str) -> dict[str, float]:
-    found = norms(layout.unpack(flat), prefix)
+    found = norms(layout, flat, prefix)
     return found | {prefix: math.hypot(*found.values())}
 
 

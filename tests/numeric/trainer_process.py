@@ -16,14 +16,14 @@ from trainer.watching_clock import PREFIX
 
 ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE_S = 120.0
-_NOT_METRICS = ("_checkpoint", "_progress", "_artifact")
+_NOT_METRICS = ("_checkpoint", "_progress", "_artifact", "_stop")
 
 
 class Run:
     """One run in a directory of its own."""
 
     def __init__(self, folder: Path, params: dict[str, Any]) -> None:
-        self.folder, self.attempts = folder, 0
+        self.folder, self.params, self.attempts = folder, params, 0
         self.events, self.checkpoints, self.resume = folder / "events", folder / "checkpoints", folder / "resume"
         self.checkpoints.mkdir(parents=True)
         (folder / "params.json").write_text(json.dumps(params))
@@ -43,7 +43,9 @@ class Run:
             **self._go_on(),
         }
         command = [sys.executable, "-P", "-m", "trainer"]
-        return subprocess.Popen(command, env=environment, cwd=self.folder, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
 
     def _go_on(self) -> dict[str, str]:
         lines = self.lines()
@@ -63,10 +65,12 @@ class Run:
             return []
         return [json.loads(line) for line in self.events.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
-    def finish(self) -> None:
+    def finish(self) -> str:
+        """The output of the attempt that comes to the end."""
         child = self.start()
-        _, error = child.communicate(timeout=_PATIENCE_S)
+        output, error = child.communicate(timeout=_PATIENCE_S)
         assert child.returncode == 0, error
+        return output
 
     def signal_after(self, n_lines: int, number: int) -> int:
         """Start an attempt and signal it once it has reported n more lines; returns its exit code."""
@@ -89,4 +93,5 @@ class Run:
         return [{key: v for key, v in line.items() if key != "_t" and not key.startswith(PREFIX)} for line in metrics]
 
     def final_bytes(self) -> bytes:
-        return (self.checkpoints / self.lines()[-1]["_checkpoint"]).read_bytes()
+        published = [line["_checkpoint"] for line in self.lines() if "_checkpoint" in line]
+        return (self.checkpoints / published[-1]).read_bytes()

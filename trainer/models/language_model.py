@@ -65,7 +65,7 @@ class LanguageModel:
         return [self._train.tokens, self._train.offsets], [self._valid.tokens, self._valid.offsets]
 
     def extras(self) -> dict[str, NDArray[Any]]:
-        return {"vocabulary": as_json(list(self.vocabulary.words))}
+        return {"words": np.array(self.vocabulary.words)}
 
     def gradient(self, order: Ints, epoch: int, weights: Floats, gradient: Floats) -> float:
         del epoch
