@@ -56,8 +56,8 @@ def _use(model: Model, config: Common) -> None:
     """Call everything that Python ever calls."""
     import numpy as np
 
-    from trainer.loop import norms
     from trainer.schedule import rule
+    from trainer.watching_layers import norms
 
     weights, gradient = model.initial_weights(), model.layout.zeros()
     order = np.arange(model.n_train)
@@ -65,7 +65,7 @@ def _use(model: Model, config: Common) -> None:
     model.gradient(order, 0, weights, gradient)
     model.evaluate(0, model.n_valid, weights, np.zeros(model.validation_size))
     model.training_metrics(weights, 1.0)
-    norms(model.layout.unpack(weights))
+    norms(model.layout, weights)
 
 
 def _tiny_classifier(precision: Precision) -> tuple[Model, Common]:
