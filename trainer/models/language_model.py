@@ -65,7 +65,8 @@ class LanguageModel:
         return [self._train.tokens, self._train.offsets], [self._valid.tokens, self._valid.offsets]
 
     def extras(self) -> dict[str, NDArray[Any]]:
-        return {"words": np.array(self.vocabulary.words)}
+        """`vocabulary`: its words as UTF-8, a line each."""
+        return {"vocabulary": np.frombuffer("\n".join(self.vocabulary.words).encode(), np.uint8)}
 
     def gradient(self, order: Ints, epoch: int, weights: Floats, gradient: Floats) -> float:
         del epoch
