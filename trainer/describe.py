@@ -17,6 +17,7 @@ python -P -m trainer --help     this text
 Prepared data is kept for later runs in the folder that RNN_DATA_CACHE names (off: nowhere), else in LABQ_HOME or the
 user's cache folder, up to RNN_DATA_CACHE_GB gigabytes (4).
 
+Metrics whose names begin with clock_ are read from the clock; all others are the same bits in every repetition.
 Exit codes: 0 finished, or told to stop and checkpointed; 2 the parameters or the data are wrong.
 """
 

@@ -25,7 +25,7 @@ from trainer.watching_clock import Clock
 from trainer.watching_layers import WatchedUpdates, norms
 
 _STRETCH_S = 0.05
-_POINTS_AN_EPOCH, _POINTS_A_RUN, _UPDATES_A_POINT = 50, 1000, 5
+_POINTS_AN_EPOCH, _POINTS_A_RUN, _UPDATES_A_POINT = 50, 1000, 10
 
 
 class Outcome(IntEnum):
@@ -225,7 +225,7 @@ def n_updates(config: Common, n_train: int) -> int:
 def default_log_every(n_batches: int, epochs: int) -> int:
     """Updates between two points of the loss: 50 points an epoch, or fewer where that makes more than 1000 a run.
 
-    Never fewer than 5 updates, or an epoch: where an update takes half a millisecond a point is some percent of it.
+    Never fewer than 10 updates, or an epoch: where an update takes half a millisecond a point is some percent of it.
     """
     points = min(_POINTS_AN_EPOCH, max(1, _POINTS_A_RUN // epochs))
     return max(n_batches // points, min(n_batches, _UPDATES_A_POINT))

@@ -99,7 +99,7 @@ def test_the_line_of_an_epoch_is_that_of_the_report() -> None:
 
 @pytest.mark.parametrize(
     ("n_batches", "epochs", "every"),
-    [(500, 10, 10), (25, 10, 5), (25, 1000, 25), (25, 5000, 25), (1, 1, 1), (3, 10, 3), (700, 400, 350)],
+    [(500, 10, 10), (25, 10, 10), (25, 1000, 25), (25, 5000, 25), (1, 1, 1), (3, 10, 3), (700, 400, 350)],
 )
 def test_the_loss_has_at_most_50_points_an_epoch_and_no_more_than_useful_a_run(
     n_batches: int, epochs: int, every: int
