@@ -8,9 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import llvmlite.binding
 import llvmlite.ir
 import numba
 import numba.core.cgutils
+import numba.core.codegen
+import numba.core.types
+import numba.core.typing.templates
 import numba.extending
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -19,8 +23,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _njit: Any = numba.njit
 _config: Any = numba.config
 intrinsic: Any = numba.extending.intrinsic
+extending: Any = numba.extending
+templates: Any = numba.core.typing.templates
+types: Any = numba.core.types
 cgutils: Any = numba.core.cgutils
 ir: Any = llvmlite.ir
+_processor: Any = llvmlite.binding
+
+# Names a tile shape other than the machine's own; see trainer.kernels.tiles.shape.
+TILES = "LABQ_TILES"
 
 _HERE = Path(__file__).parent
 _OPTIONS = {"error_model": "numpy", "nogil": True}
@@ -28,31 +39,68 @@ _OPTIONS = {"error_model": "numpy", "nogil": True}
 _INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
+def _optimize_entries_alone() -> None:
+    """Let the code of an inner kernel wait until it is linked into an entry: there it is optimized with its callers.
+
+    Numba optimizes each kernel with all that it calls, so one at the bottom of five would be optimized five times.
+    Where a version of Numba has no such method, compiling takes longer, and nothing else changes.
+    """
+    library: Any = numba.core.codegen.CPUCodeLibrary
+    optimize: Any = getattr(library, "_optimize_final_module", None)
+
+    def optimize_unless_inner(self: Any) -> None:
+        if self.name not in _inner_names or self.name in _entry_names:
+            optimize(self)
+
+    if optimize is not None:
+        library._optimize_final_module = optimize_unless_inner
+
+
+_inner_names: set[str] = set()
+_entry_names: set[str] = set()
+_optimize_entries_alone()
+
+
 def kernel(function: Function) -> Function:
     """Compile a function that is part of a kernel: it sees only numbers, arrays and named tuples of arrays.
 
     No fastmath: a sum is then taken in the order it is written, whatever the vector width of the machine.
     """
+    _inner_names.add(function.__qualname__)
     compiled: Function = _njit(**_OPTIONS, **_INNER)(function)
     return compiled
 
 
 def inlined(function: Function) -> Function:
     """`kernel` for the small and hot: the compiler must put it in place of the call."""
+    _inner_names.add(function.__qualname__)
     compiled: Function = _njit(**_OPTIONS, **_INNER, forceinline=True)(function)
     return compiled
 
 
 def entry(function: Function) -> Function:
     """`kernel` for one that Python calls: it and everything it calls is kept on disk, in one file."""
+    _entry_names.add(function.__qualname__)
     compiled: Function = _njit(**_OPTIONS, cache=_config.CACHE_DIR != "")(function)
     return compiled
+
+
+def instruction_sets() -> frozenset[str]:
+    """What this machine's processor can do, in LLVM's words: "avx2", "avx512f", "neon" …"""
+    features: dict[str, bool] = dict(_processor.get_host_cpu_features())
+    return frozenset(name for name, present in features.items() if present)
+
+
+def architecture() -> str:
+    """Of this machine: "x86_64", "aarch64" …"""
+    return str(_processor.get_process_triple()).partition("-")[0]
 
 
 def keep_compiled_kernels_for(dtype: str) -> Path | None:
     """Choose the folder of compiled kernels; to be called before the first kernel module is imported.
 
-    Numba notices only changes of the file an entry stands in, so the folder's name holds a hash of all sources.
+    Numba notices only changes of the file an entry stands in, so the folder's name holds a hash of all sources, and
+    of the tile shape that may have been asked for.
     One folder per precision: processes that compile different signatures of one entry at once would otherwise
     race for the same file name.
     """
@@ -81,7 +129,7 @@ def _can_write(folder: Path) -> bool:
 
 
 def _source_hash() -> str:
-    digest = hashlib.sha256()
-    for source in sorted([*(_HERE / "kernels").glob("*.py"), _HERE / "counter_rng.py", _HERE / "jit.py"]):
+    digest = hashlib.sha256(os.environ.get(TILES, "").encode())
+    for source in sorted([*(_HERE / "kernels").rglob("*.py"), _HERE / "counter_rng.py", _HERE / "jit.py"]):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

@@ -23,6 +23,7 @@ class Part:
     rows: int
     columns: int
     width: int
+    joined: bool = False  # begins right behind the part before, so that both are one matrix to a kernel
 
     @property
     def n_panels(self) -> int:
@@ -42,8 +43,11 @@ class Layout:
         self.offsets: dict[str, int] = {}
         self.size = 0
         for part in parts:
+            if not part.joined:
+                self.size = -(-self.size // step) * step
             self.offsets[part.name] = self.size
-            self.size += -(-part.size // step) * step
+            self.size += part.size
+        self.size = -(-self.size // step) * step
 
     def zeros(self, n: int | None = None) -> Floats:
         """An aligned buffer (size) of zeros, or n of them: (n, size)."""

@@ -16,11 +16,11 @@ def softmax(z: np.ndarray) -> np.ndarray:
     return e / e.sum()
 
 
-def philox(counter: tuple[int, ...], key: tuple[int, ...]) -> tuple[int, ...]:
-    """Philox4x32-10, as in the paper."""
+def philox(counter: tuple[int, ...], key: tuple[int, ...], rounds: int = 10) -> tuple[int, ...]:
+    """Philox4x32, as in the paper."""
     mask = 0xFFFFFFFF
     c, k = list(counter), list(key)
-    for _ in range(10):
+    for _ in range(rounds):
         p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
         c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & mask, (p0 >> 32) ^ c[3] ^ k[1], p0 & mask]
         k = [(k[0] + 0x9E3779B9) & mask, (k[1] + 0xBB67AE85) & mask]
@@ -28,14 +28,17 @@ def philox(counter: tuple[int, ...], key: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def noise(n_hidden: int, sigma: float, seed: int, epoch: int, sequence: int, step: int) -> np.ndarray:
-    numbers: list[float] = []
-    for block in range(math.ceil(n_hidden / 4)):
-        words = philox((block, step, sequence, epoch), (seed & 0xFFFFFFFF, seed >> 32))
+    """Of one step: the four words of counter i make units 16 apart, because 16 counters are drawn side by side."""
+    numbers = np.zeros(64 * math.ceil(n_hidden / 64))
+    for i in range(len(numbers) // 4):
+        words = philox((i, step, sequence, epoch), (seed & 0xFFFFFFFF, seed >> 32), rounds=7)
+        unit = 64 * (i // 16) + i % 16
         for a, b in (words[:2], words[2:]):
-            radius = math.sqrt(-2 * math.log((a + 0.5) / 2**32))
-            angle = 2 * math.pi * b / 2**32
-            numbers += [radius * math.cos(angle), radius * math.sin(angle)]
-    return sigma * np.array(numbers[:n_hidden])
+            radius = math.sqrt(-2 * math.log(((a >> 9) + 0.5) / 2**23))
+            angle = 2 * math.pi * (b >> 8) / 2**24
+            numbers[unit], numbers[unit + 16] = radius * math.cos(angle), radius * math.sin(angle)
+            unit += 32
+    return sigma * numbers[:n_hidden]
 
 
 def language_model_states(words: np.ndarray, w: Weights) -> list[np.ndarray]:
@@ -75,26 +78,34 @@ ACTIVATIONS: dict[str, tuple[Any, Any]] = {
 }
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ClassifierCase:
     """What a classifier's loss depends on beside its weights. heads: (kind, size) one after another."""
 
-    activation: str
-    loss: str
-    heads: list[tuple[str, int]]
+    activation: str = "tanh"
+    readout: str = "last"
+    loss: str = "mse"
+    heads: tuple[tuple[str, int], ...] = (("softmax", 3),)
     l1: float = 0.0
     l2: float = 0.0
 
+    @property
+    def n_out(self) -> int:
+        return sum(size for _, size in self.heads)
 
-def classifier_output(x: np.ndarray, w: Weights, case: ClassifierCase, eta: np.ndarray) -> np.ndarray:
+
+def classifier_outputs(x: np.ndarray, w: Weights, case: ClassifierCase, eta: np.ndarray) -> np.ndarray:
+    """What is read out of one sequence, before the heads: one row, or one of every step."""
     f, _ = ACTIVATIONS[case.activation]
-    h = np.zeros(w["W"].shape[0])
+    h, states = np.zeros(w["W"].shape[0]), []
     for t in range(len(x)):
         h = f(x[t] @ w["W_in"] + h @ w["W"] + w["b"][0]) + eta[t]
-    return h @ w["W_out"] + w["b_out"][0]
+        states.append(h)
+    read = {"last": states[-1:], "mean": [np.mean(states, axis=0)], "every-step": states}[case.readout]
+    return np.array(read) @ w["W_out"] + w["b_out"]
 
 
-def answers(z: np.ndarray, heads: list[tuple[str, int]]) -> np.ndarray:
+def answers(z: np.ndarray, heads: tuple[tuple[str, int], ...]) -> np.ndarray:
     parts, first = [], 0
     for kind, size in heads:
         part = z[first : first + size]
@@ -104,8 +115,16 @@ def answers(z: np.ndarray, heads: list[tuple[str, int]]) -> np.ndarray:
 
 
 def classifier_loss(x: np.ndarray, y: np.ndarray, w: Weights, case: ClassifierCase, eta: np.ndarray) -> float:
-    """Of one sequence, without penalties."""
-    p = answers(classifier_output(x, w, case, eta), case.heads)
+    """Of one sequence, without penalties. y: labels of the sequence, or a row of them for every step."""
+    z = classifier_outputs(x, w, case, eta)
+    return float(
+        np.mean([head_loss(row, label, case) for row, label in zip(z, np.broadcast_to(y, z.shape), strict=True)])
+    )
+
+
+def head_loss(z: np.ndarray, y: np.ndarray, case: ClassifierCase) -> float:
+    """Of one read-out."""
+    p = answers(z, case.heads)
     if case.loss == "mse":
         return float(np.mean((p - y) ** 2))
     loss, first = 0.0, 0

@@ -1,60 +1,53 @@
-"""Activations of hidden units, with their slopes."""
+"""Activations of hidden units with their slopes, and the noise that is added after them (eq. 4.3)."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Any, NamedTuple
 
-from trainer.jit import kernel
+from trainer.counter_rng import noise_row
+from trainer.jit import inlined, kernel
+from trainer.kernels.tiles.functions import sigmoid, tanh
+from trainer.kernels.tiles.memory import ahead
+from trainer.kernels.tiles.products import lanes
+from trainer.kernels.tiles.vectors import choose, fma, load, store
 
 TANH, SIGMOID, RELU, CAPPED_RELU = 0, 1, 2, 3
 CAP = 6.0
 
 
-@kernel
-def activate(row: Any, slope: Any, kind: int) -> None:
-    """row = f(row) and slope = f'(row before), in place       # (n_hidden), (n_hidden)"""
+class Noise(NamedTuple):
+    """Where the noise of an epoch comes from; sigma = 0: there is none."""
+
+    sigma: float
+    seed: int
+    epoch: int
+
+
+@inlined
+def activated(x: Any, kind: int) -> Any:
+    """(f(x), f'(x)). NaN passes through, so that divergence is seen in the loss."""
     if kind == TANH:
-        _tanh(row, slope)
-    elif kind == SIGMOID:
-        _sigmoid(row, slope)
-    elif kind == RELU:
-        _clamp(row, slope, row.dtype.type(math.inf))
-    else:
-        _clamp(row, slope, row.dtype.type(CAP))
+        y = tanh(x)
+        return y, 1.0 - y * y
+    if kind == SIGMOID:
+        y = sigmoid(x)
+        return y, y * (1.0 - y)
+    y = choose(x <= 0.0, 0.0, x)
+    slope = choose(x > 0.0, x * 0.0 + 1.0, x * 0.0)
+    if kind == CAPPED_RELU:
+        slope = choose(x >= CAP, 0.0, slope)
+        y = choose(x > CAP, CAP, y)
+    return y, slope
 
 
 @kernel
-def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)) without overflow."""
-    one = type(x)(1)
-    if x >= 0:
-        return one / (one + math.exp(-x))
-    e = math.exp(x)
-    return e / (one + e)
-
-
-@kernel
-def _tanh(row: Any, slope: Any) -> None:
-    for j in range(row.shape[0]):
-        y = math.tanh(row[j])
-        row[j] = y
-        slope[j] = row.dtype.type(1) - y * y
-
-
-@kernel
-def _sigmoid(row: Any, slope: Any) -> None:
-    for j in range(row.shape[0]):
-        y = sigmoid(row[j])
-        row[j] = y
-        slope[j] = y * (row.dtype.type(1) - y)
-
-
-@kernel
-def _clamp(row: Any, slope: Any, top: Any) -> None:
-    """Rectify, and cut at `top`. NaN passes through, so that divergence is seen in the loss."""
-    zero, one = row.dtype.type(0), row.dtype.type(1)
-    for j in range(row.shape[0]):
-        x = row[j]
-        slope[j] = one if (x > zero and x < top) else zero
-        row[j] = zero if x <= zero else (top if x > top else x)
+def activate_row(z: Any, out: Any, scratch: Any, n: int, kind: int, noise: Noise, sequence: int, step: int) -> None:
+    """out = f(z) + sigma * N(0, 1), then z = f'(z). All are pointers to n numbers, n a multiple of the lanes."""
+    if noise.sigma > 0.0:
+        noise_row(scratch, n, noise.seed, noise.epoch, sequence, step)
+    for j in range(0, n, lanes(z)):
+        y, slope = activated(load(ahead(z, j)), kind)
+        if noise.sigma > 0.0:
+            y = fma(load(ahead(scratch, j)), noise.sigma, y)
+        store(ahead(out, j), y)
+        store(ahead(z, j), slope)

@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from trainer.jit import entry, kernel
+from trainer.kernels.tiles.memory import ahead
+from trainer.kernels.tiles.products import lanes
+from trainer.kernels.tiles.vectors import choose, fma, load, store
 
 
 @kernel
-def average_and_penalise(gradient: Any, weight: Any, share: Any, l1: Any, l2: Any) -> None:
-    """g = share g + l1 sign(w) + 2 l2 w                       # (m, n); the gradient of l1 |w| at 0 is 0"""
-    for i in range(weight.shape[0]):
-        for j in range(weight.shape[1]):
-            w = weight[i, j]
-            sign = gradient.dtype.type((w > 0) - (w < 0))
-            gradient[i, j] = share * gradient[i, j] + l1 * sign + (l2 + l2) * w
+def penalise(gradient: Any, weights: Any, first: int, last: int, l1: float, l2: float) -> None:
+    """g += l1 sign(w) + 2 l2 w for the numbers first … last-1 of flat buffers (pointers).
+
+    The gradient of l1 |w| at 0 is 0.
+    """
+    for j in range(first, last, lanes(weights)):
+        place, w = ahead(gradient, j), load(ahead(weights, j))
+        sign = choose(w > 0.0, l1, choose(w < 0.0, w * 0.0 - l1, 0.0))
+        store(place, fma(w, l2 + l2, load(place) + sign))
 
 
 @entry
