@@ -31,7 +31,7 @@ def best_runs(options: argparse.Namespace) -> int:
 
 def _bests(found: dict[tuple[Any, ...], list[Run]], metrics: Sequence[str], runs: list[Run],
            options: argparse.Namespace) -> None:  # fmt: skip
-    names = [name for name in differing(runs) if name not in options.by]
+    names = [name for name in differing(runs) if name not in options.by] if len(runs) > 1 else []
     rows = [
         (_group_words(options.by, values), metric, best(members, metric, greatest=options.max))
         for values, members in found.items()

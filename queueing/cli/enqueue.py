@@ -1,10 +1,12 @@
 """`labq enqueue FILE`."""
 
 import argparse
+import json
 import sys
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from queueing.cli.context import opened_store, print_json, settings
 from queueing.units import format_duration, format_size
@@ -14,6 +16,7 @@ from store.runs import short
 if TYPE_CHECKING:
     from queueing.expand import Definition
 
+_SHOWN = 20
 BAR_FROM = 2000
 """A sweep smaller than this is in the queue before a progress bar could be read."""
 
@@ -59,10 +62,17 @@ def _print_plan(definition: "Definition", *, as_json: bool) -> None:
         print_json({"experiment": definition.name, "runs": list(planned)})
         return
     print(_understood(definition))
-    for run in islice(planned, 20):
-        print(f"  {run['params']}")
-    if definition.size > 20:
-        print(f"  … and {definition.size - 20} more (--json lists all)")
+    shown = [run["params"] for run in islice(planned, _SHOWN)]
+    varied = {*definition.swept, *(["seed"] if definition.repeat > 1 else [])}
+    print(f"  fixed     {_assigned(shown[0], [name for name in shown[0] if name not in varied])}")
+    for params in shown if definition.size > 1 else []:
+        print(f"    {_assigned(params, [name for name in params if name in varied])}")
+    if definition.size > _SHOWN:
+        print(f"  … and {definition.size - _SHOWN} more (--json lists all)")
+
+
+def _assigned(params: dict[str, Any], names: Iterable[str]) -> str:
+    return ", ".join(f"{name} = {json.dumps(params[name], ensure_ascii=False)}" for name in names) or "nothing"
 
 
 def _understood(definition: "Definition") -> str:

@@ -9,6 +9,7 @@ from store.runs import Run
 from store.states import State
 
 SHOWN_METRICS = 3
+SHOWN_PARAMS = 4
 
 
 def state_words(run: Run) -> str:
@@ -21,10 +22,10 @@ def state_words(run: Run) -> str:
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
-    """Names of the parameters in which these runs differ; all of them for a single run."""
+    """Names of the parameters in which these runs differ; for a single run the first few that are not tables."""
     names = list(dict.fromkeys(name for run in runs for name in run.params))
     if len(runs) < 2:
-        return names
+        return [name for run in runs for name in names if not isinstance(run.params[name], dict | list)][:SHOWN_PARAMS]
     return [name for name in names if len({repr(run.params.get(name)) for run in runs}) > 1]
 
 
