@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ def _print_plan(definition: "Definition", *, as_json: bool) -> None:
 
     task = definition.task
     name, command, trainer = definition.name, task.command, task.trainer
-    planned = (
+    planned: Iterator[dict[str, Any]] = (
         {"key": run_key(name, command, trainer, params, repeat), "params": params, "repeat": repeat}
         for params, repeat in configurations(definition)
     )
