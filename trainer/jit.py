@@ -13,6 +13,7 @@ import llvmlite.ir
 import numba
 import numba.core.cgutils
 import numba.core.codegen
+import numba.core.compiler
 import numba.core.types
 import numba.core.typing.templates
 import numba.extending
@@ -29,6 +30,8 @@ types: Any = numba.core.types
 cgutils: Any = numba.core.cgutils
 ir: Any = llvmlite.ir
 _processor: Any = llvmlite.binding
+_JITCodeLibrary: Any = numba.core.codegen.JITCodeLibrary
+_Compiler: Any = numba.core.compiler.Compiler
 
 # Names a tile shape other than the machine's own; see trainer.kernels.tiles.shape.
 TILES = "LABQ_TILES"
@@ -39,26 +42,41 @@ _OPTIONS = {"error_model": "numpy", "nogil": True}
 _INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
-def _optimize_entries_alone() -> None:
-    """Let the code of an inner kernel wait until it is linked into an entry: there it is optimized with its callers.
+class _Unfinished(_JITCodeLibrary):  # type: ignore[misc, unused-ignore]
+    """The code of a function that is only ever part of another, which will optimize and translate all of it at once.
 
-    Numba optimizes each kernel with all that it calls, so one at the bottom of five would be optimized five times.
-    Where a version of Numba has no such method, compiling takes longer, and nothing else changes.
+    Numba would do both for every function with all that it calls, time and again on the way up to the entry.
     """
-    library: Any = numba.core.codegen.CPUCodeLibrary
-    optimize: Any = getattr(library, "_optimize_final_module", None)
 
-    def optimize_unless_inner(self: Any) -> None:
-        if self.name not in _inner_names or self.name in _entry_names:
-            optimize(self)
+    def _optimize_final_module(self) -> None:
+        pass
 
-    if optimize is not None:
-        library._optimize_final_module = optimize_unless_inner
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        del name  # nobody calls it by itself
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        return _NoEnvironment()
 
 
-_inner_names: set[str] = set()
-_entry_names: set[str] = set()
-_optimize_entries_alone()
+class _NoEnvironment:
+    """Takes what a function would need to call Python, which kernels never do."""
+
+    def set_env(self, name: str, environment: Any) -> None:
+        del name, environment
+
+
+class _PartCompiler(_Compiler):  # type: ignore[misc, unused-ignore]
+    """Numba's compiler, with such a library."""
+
+    def __init__(self, typing_context: Any, target_context: Any, library: Any, *more: Any) -> None:
+        unfinished = _Unfinished(target_context.codegen(), "part") if library is None else library
+        super().__init__(typing_context, target_context, unfinished, *more)
 
 
 def kernel(function: Function) -> Function:
@@ -66,21 +84,18 @@ def kernel(function: Function) -> Function:
 
     No fastmath: a sum is then taken in the order it is written, whatever the vector width of the machine.
     """
-    _inner_names.add(function.__qualname__)
-    compiled: Function = _njit(**_OPTIONS, **_INNER)(function)
+    compiled: Function = _njit(**_OPTIONS, **_INNER, pipeline_class=_PartCompiler)(function)
     return compiled
 
 
 def inlined(function: Function) -> Function:
     """`kernel` for the small and hot: the compiler must put it in place of the call."""
-    _inner_names.add(function.__qualname__)
-    compiled: Function = _njit(**_OPTIONS, **_INNER, forceinline=True)(function)
+    compiled: Function = _njit(**_OPTIONS, **_INNER, pipeline_class=_PartCompiler, forceinline=True)(function)
     return compiled
 
 
 def entry(function: Function) -> Function:
     """`kernel` for one that Python calls: it and everything it calls is kept on disk, in one file."""
-    _entry_names.add(function.__qualname__)
     compiled: Function = _njit(**_OPTIONS, cache=_config.CACHE_DIR != "")(function)
     return compiled
 

@@ -54,8 +54,8 @@ def language_model_loss(words: np.ndarray, w: Weights) -> float:
     return -sum(math.log(p[word]) for p, word in zip(answers, words[1:], strict=True))
 
 
-def language_model_gradient(words: np.ndarray, w: Weights, bptt: int) -> Weights:
-    """The double loop of Britz's tutorial, in row vectors."""
+def language_model_gradient(words: np.ndarray, w: Weights, bptt: int, chunk: int | None = None) -> Weights:
+    """The double loop of Britz's tutorial, in row vectors. No error goes beyond the beginning of a chunk of steps."""
     s = language_model_states(words, w)
     g = {name: np.zeros_like(value) for name, value in w.items()}
     for t in range(len(words) - 1):
@@ -63,7 +63,8 @@ def language_model_gradient(words: np.ndarray, w: Weights, bptt: int) -> Weights
         error[words[t + 1]] -= 1
         g["V"] += np.outer(s[t + 1], error)
         delta = (w["V"] @ error) * (1 - s[t + 1] ** 2)
-        for step in range(t, max(-1, t - bptt - 1), -1):
+        begin = 0 if chunk is None else t - t % chunk
+        for step in range(t, max(begin, t - bptt) - 1, -1):
             g["W"] += np.outer(s[step], delta)
             g["U"][words[step]] += delta
             delta = (w["W"] @ delta) * (1 - s[step] ** 2)
