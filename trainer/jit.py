@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,6 +124,17 @@ def keep_compiled_kernels_for(dtype: str) -> Path | None:
     kept = None if folder is None else folder / f"kernels-{_source_hash()}" / dtype
     _config.CACHE_DIR = "" if kept is None else str(kept)
     return kept
+
+
+@contextmanager
+def compiled_kernels_kept_for(dtype: str) -> Iterator[None]:
+    """Import kernel modules in here where others use Numba in this process, too: their folder stays what it is."""
+    before = _config.CACHE_DIR
+    keep_compiled_kernels_for(dtype)
+    try:
+        yield
+    finally:
+        _config.CACHE_DIR = before
 
 
 def _writable_folder() -> Path | None:

@@ -1,0 +1,1 @@
+"""The models as estimators with the conventions of scikit-learn, which need not be installed."""
