@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Self, cast
 
 import numpy as np
@@ -176,13 +176,23 @@ class RNNClassifier(Estimator):
         found, offsets = self._answers(X)
         return self._by_head({item.head.name: item.decisions(a) for item, a in found}, offsets)
 
-    def predict_proba(self, X: Any) -> Any:
-        """The probability of each class (n, n_classes), in the order of classes_; of sigmoid outputs that of a yes."""
+    @property
+    def predict_proba(self) -> Callable[[Any], Any]:
+        """predict_proba(X): the probability of each class (n, n_classes), in the order of classes_; of sigmoid outputs
+        that of a yes. An estimator whose heads are all linear does not have it.
+        """
+        if self._is_regressor:
+            raise AttributeError("a linear head has no probabilities; allowed: predict")
+        return self._probabilities
+
+    def _probabilities(self, X: Any) -> Any:
         found, offsets = self._answers(X)
-        shares = {item.head.name: a for item, a in found if item.head.kind is not HeadKind.LINEAR}
-        if not shares:
-            raise ValueError("a linear head has no probabilities; allowed: predict")
-        return self._by_head(shares, offsets)
+        return self._by_head({i.head.name: a for i, a in found if i.head.kind is not HeadKind.LINEAR}, offsets)
+
+    @property
+    def _is_regressor(self) -> bool:
+        tables = parameters.plain(self.head) or [{}]
+        return all(isinstance(table, dict) and table.get("kind") == HeadKind.LINEAR.value for table in tables)
 
     def score(self, X: Any, y: Any) -> float:
         """The share of right decisions; of a linear head R^2; of several heads the mean of their scores."""
@@ -241,13 +251,12 @@ class RNNClassifier(Estimator):
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
 
-        tables = parameters.plain(self.head) or [{}]
-        is_regressor = all(isinstance(t, dict) and t.get("kind") == HeadKind.LINEAR.value for t in tables)
+        is_regressor, n_heads = self._is_regressor, len(self.head or [0])
         return Tags(
             estimator_type="regressor" if is_regressor else "classifier",
-            target_tags=TargetTags(required=True, single_output=len(tables) == 1),
+            target_tags=TargetTags(required=True, single_output=n_heads == 1, multi_output=n_heads > 1),
             transformer_tags=None,
-            classifier_tags=None if is_regressor else ClassifierTags(multi_label=True),
+            classifier_tags=None if is_regressor else ClassifierTags(),
             regressor_tags=RegressorTags() if is_regressor else None,
             input_tags=InputTags(two_d_array=False, three_d_array=True),
         )

@@ -41,7 +41,7 @@ class HeadLabels:
         if (codes < 0).any():
             row = int(np.argmax(codes < 0))
             shown = ", ".join(repr(label) for label in list(known)[:10])
-            raise ValueError(f"{name}: row {row}: found {y[row]!r}; allowed: one of {shown}")
+            raise ValueError(f"{name}: row {row}: found {y.tolist()[row]!r}; allowed: one of {shown}")
         return np.eye(self.head.size)[codes]
 
     def decisions(self, answers: Doubles) -> Labels:
@@ -112,7 +112,7 @@ def _check_classes(found: Labels, y: Labels, head: Head) -> None:
         rest = f"y: row {row}: found {y[row]}; allowed: class labels, or a head of kind linear"
         raise ValueError(f"Unknown label type: continuous. {rest}")
     if len(found) < 2 and head.name == _DEFAULT_NAME:
-        raise ValueError(f"y has one class, {found[0]!r}; allowed: at least two classes")
+        raise ValueError(f"y has one class, {found.tolist()[0]!r}; allowed: at least two classes")
 
 
 def targets(heads: Sequence[HeadLabels], y: Any, name: str) -> Doubles:

@@ -130,7 +130,8 @@ class RNNLanguageModel(Estimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable next word after each beginning of a sentence, or `<end>`: (n)."""
-        words: NDArray[Any] = np.array(self.vocabulary_)[self.predict_proba(X).argmax(axis=1)]
+        chosen = self.predict_proba(X).argmax(axis=1)
+        words: NDArray[Any] = np.array(self.vocabulary_)[chosen]
         return words
 
     def _arrays(self) -> Named:

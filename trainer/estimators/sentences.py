@@ -38,7 +38,7 @@ def sentences(found: Any, name: str, longest: int) -> Sentences:
 
 def beginnings(found: Any, name: str) -> Any:
     """Words or tokens of each item, which may be none. Raises ValueError."""
-    if isinstance(found, str) or np.ndim(found) == 0:
+    if isinstance(found, str) or not hasattr(found, "__len__"):
         raise ValueError(f"{name} is {type(found).__name__}; allowed: a list of sentences")
     items = _unpacked(found, name) if isinstance(found, tuple) and len(found) == 2 else list(found)
     if not items:
