@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from trainer.arrays import Floats
 from trainer.config import Activation, ModelKind
 from trainer.errors import UserMistake
-from trainer.estimators.files import FilePath, parameters_in, read_arrays, weights_in, write_arrays
+from trainer.estimators.files import FilePath, parameters_in, read_arrays, weights_in, with_best_weights, write_arrays
 
 _TORCH_HAS = (Activation.TANH, Activation.RELU)
 
@@ -33,9 +33,11 @@ class Format(Enum):
     TORCH = "torch"  # safetensors with the names and shapes of PyTorch
 
 
-def export_checkpoint(checkpoint: FilePath, path: FilePath, format: str | None = None) -> None:  # noqa: A002
-    """Write the weights of a checkpoint; see write_weights. Raises UserMistake."""
-    arrays = read_arrays(checkpoint)
+def export_checkpoint(
+    checkpoint: FilePath, path: FilePath, format: str | None = None, *, best: bool = False  # noqa: A002
+) -> None:  # fmt: skip
+    """Write the weights of a checkpoint, its last or its best; see write_weights. Raises UserMistake."""
+    arrays = with_best_weights(read_arrays(checkpoint)) if best else read_arrays(checkpoint)
     write_weights(weights_in(arrays), parameters_in(arrays), path, format)
 
 

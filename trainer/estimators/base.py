@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -29,6 +30,7 @@ class Estimator:
     state_: Named  # the checkpoint of the training
     seed_: int
     history_: list[dict[str, Any]]
+    watched_: dict[str, str]  # the files that `watch` asks for: content by name
     n_iter_: int
 
     def __init_subclass__(cls, **more: Any) -> None:
@@ -88,15 +90,16 @@ class Estimator:
         with kernels_kept_for(config):
             from trainer.estimators import training
             from trainer.loop import Outcome
-            from trainer.origin import origin
+            from trainer.origin import kept_with_weights
 
             model = load()
         reporter = training.MemoryReporter(callbacks)
         with training.InterruptedBetweenUpdates(reporter) as interrupt, as_value_errors():
             state, outcome = training.run(config, model, self.state_ if go_on else None, reporter)
-        self.config_, self.state_ = config, state.to_arrays(origin(config, model.data()))
+        self.config_, self.state_ = config, state.to_arrays(kept_with_weights(config, model))
         past = self.history_ if go_on else []
         self.history_ = past + training.plain_numbers(reporter.history)
+        self.watched_ = {**(self.watched_ if go_on else {}), **reporter.texts}
         self.n_iter_ = state.epoch
         if interrupt.happened:
             raise KeyboardInterrupt
@@ -108,7 +111,7 @@ class Estimator:
         """Write the fitted estimator to a .npz file (no pickle): parameters, weights, optimizer, history."""
         self._check_fitted()
         own = {"name": type(self)._model.value, "parameters": self._plain_parameters(), "seed": self.seed_,
-               "history": self.history_}  # fmt: skip
+               "history": self.history_, "watched": self.watched_}  # fmt: skip
         files.write_arrays(path, {**self.state_, **self._arrays(), _OWN: files.to_bytes(own)})
 
     def _plain_parameters(self) -> dict[str, Any]:
@@ -128,6 +131,7 @@ class Estimator:
             known = own.get("parameters", parameters.from_config(cls._kind, saved))
             found = cls(**{name: value for name, value in known.items() if name in parameters.defaults(cls._kind)})
             found.seed_, found.history_ = int(own.get("seed", saved.get("seed", 0))), own.get("history", [])
+            found.watched_ = own.get("watched", {})
             found._restore(path, arrays)
         return found
 
@@ -135,6 +139,14 @@ class Estimator:
     def from_checkpoint(cls, path: files.FilePath) -> Self:
         """The model of a run, from the .npz file of one of its checkpoints. Raises ValueError."""
         return cls.load(path)
+
+    def best(self) -> Self:
+        """A copy with the weights of the least validation loss. Raises ValueError without validation data."""
+        self._check_fitted()
+        found = copy.copy(self)
+        with as_value_errors():
+            found.state_ = files.with_best_weights(self.state_)
+        return found
 
     def _keep(self, arrays: Named, names: Iterable[str], config: Config) -> None:
         """Become fitted by a file; `names` are the arrays in it that are not the training's."""

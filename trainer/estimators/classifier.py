@@ -19,6 +19,8 @@ from trainer.estimators.scores import score_of
 from trainer.estimators.sequences import Packed, in_precision, packed
 from trainer.order import split
 
+_LABELS_STEPS = "labels_steps"
+
 
 class RNNClassifier(Estimator):
     """An Elman network that reads sequences: h_t = f(x_t W_in + h_{t-1} W + b), read out at the last step.
@@ -44,8 +46,9 @@ class RNNClassifier(Estimator):
                             {"name": "when", "kind": "sigmoid"}])                y: a dict with a key for each head
 
     or, for several heads, y is a matrix (n, n_out) of what all outputs should be. With several heads predict and
-    predict_proba return a dict. With readout="every-step" y may have a list of labels for each sequence, and
-    predictions are lists with an array for each sequence.
+    predict_proba return a dict. With readout="every-step" y may be a list with the labels of all steps of each
+    sequence, or those of all sequences one after another; predictions then are lists with an array for each sequence.
+    With one label for each sequence, which all its steps learn, the answers of its steps are averaged.
 
     Parameters (see also `python -P -m trainer --help`):
 
@@ -66,6 +69,7 @@ class RNNClassifier(Estimator):
     config_: ClassifierConfig
     heads_: list[heads.HeadLabels]
     n_features_in_: int
+    labels_steps_: bool  # whether each step has a label
 
     def fit(
         self, X: Any, y: Any = None, *, X_valid: Any = None, y_valid: Any = None, callbacks: Iterable[Any] = ()
@@ -159,13 +163,13 @@ class RNNClassifier(Estimator):
 
             with as_value_errors():
                 model = Classifier(config, config.head, train, valid)
-            self._know(labels, train.values.shape[1])
+            self._know(labels, train.values.shape[1], len(train.labels) != train.n_sequences)
             return model
 
         return self._train(config, load, go_on, callbacks)
 
-    def _know(self, labels: list[heads.HeadLabels], n_in: int) -> None:
-        self.heads_, self.n_features_in_ = labels, n_in
+    def _know(self, labels: list[heads.HeadLabels], n_in: int, labels_steps: bool) -> None:
+        self.heads_, self.n_features_in_, self.labels_steps_ = labels, n_in, labels_steps
         self.__dict__.pop("classes_", None)
         named = {item.head.name: item.classes for item in labels if item.classes is not None}
         if named:
@@ -197,17 +201,10 @@ class RNNClassifier(Estimator):
     def score(self, X: Any, y: Any) -> float:
         """The share of right decisions; of a linear head R^2; of several heads the mean of their scores."""
         found, offsets = self._answers(X)
-        y = heads.every_step(y, offsets, "y") if self._is_every_step else y
-        targets = heads.targets(self.heads_, y, "y")
-        if self._is_every_step and len(targets) == len(offsets) - 1:
-            targets = np.repeat(targets, np.diff(offsets), axis=0)
+        targets = heads.targets(self.heads_, heads.every_step(y, offsets, "y") if self.labels_steps_ else y, "y")
         if len(targets) != len(found[0][1]):
             raise ValueError(f"y has {len(targets)} labels; allowed: {len(found[0][1])}, as many as predictions")
         return score_of([(item.head, a) for item, a in found], targets)
-
-    @property
-    def _is_every_step(self) -> bool:
-        return self.config_.readout is Readout.EVERY_STEP
 
     def _answers(self, X: Any) -> tuple[list[tuple[heads.HeadLabels, Doubles]], Ints]:
         self._check_fitted()
@@ -216,11 +213,13 @@ class RNNClassifier(Estimator):
         rows: Floats = in_precision(values, offsets, "float64", "X")
         z = forward.classifier_outputs(rows, offsets, self.weights_, self.config_.activation, self.config_.readout)
         answers = forward.answers(z, [item.head for item in self.heads_])
+        if self.config_.readout is Readout.EVERY_STEP and not self.labels_steps_:
+            answers = [forward.mean_of_steps(of_steps, offsets) for of_steps in answers]
         return list(zip(self.heads_, answers, strict=True)), offsets
 
     def _by_head(self, found: dict[str, NDArray[Any]], offsets: Ints) -> Any:
         cut: dict[str, Any] = dict(found)
-        if self._is_every_step:
+        if self.labels_steps_:
             cut = {name: np.split(rows, offsets[1:-1]) for name, rows in found.items()}
         return cut if len(self.heads_) > 1 else next(iter(cut.values()))
 
@@ -230,23 +229,21 @@ class RNNClassifier(Estimator):
             raise ValueError(f"{name} has {values.shape[1]} features, but {expected}")
 
     def _arrays(self) -> Named:
-        tables = {"heads": files.to_bytes(heads.to_tables(self.heads_))}
-        known = {f"classes_{at}": item.classes for at, item in enumerate(self.heads_) if item.classes is not None}
-        return {**tables, **known}
+        classes = {f"classes_{at}": item.classes for at, item in enumerate(self.heads_)}
+        return {name: found for name, found in classes.items() if found is not None} | {
+            _LABELS_STEPS: np.array(self.labels_steps_)
+        }
 
     def _restore(self, path: files.FilePath, arrays: Named) -> None:
         n_in, n_out = files.weights_in(arrays)["W_in"].shape[0], files.weights_in(arrays)["W_out"].shape[1]
-        tables = files.from_bytes(arrays["heads"]) if "heads" in arrays else files.parameters_in(arrays).get("head")
-        tables = tables or [{"name": "class", "kind": HeadKind.SOFTMAX.value, "size": n_out}]
-        config = self._config(has_valid=True, head=tables)
-        config = cast(ClassifierConfig, config)
+        config = cast(ClassifierConfig, self._config(has_valid=True, head=files.from_bytes(arrays["heads"])))
         if sum(head.size for head in config.head) != n_out:
             raise UserMistake(f"{path}: the heads have other sizes than the {n_out} outputs of the weights")
         labels = [
             heads.HeadLabels(head=head, classes=_classes_in(arrays, at, head)) for at, head in enumerate(config.head)
         ]
-        self._know(labels, n_in)
-        self._keep(arrays, [name for name in arrays if name == "heads" or name.startswith("classes_")], config)
+        self._know(labels, n_in, bool(arrays.get(_LABELS_STEPS, False)))
+        self._keep(arrays, [_LABELS_STEPS, *(name for name in arrays if name.startswith("classes_"))], config)
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags

@@ -18,7 +18,7 @@ from trainer.errors import UserMistake
 
 FilePath = str | os.PathLike[str]
 
-_WEIGHT = "weight_"
+_WEIGHT, _BEST = "weight_", "best_weight_"
 
 
 def write_arrays(path: FilePath, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -48,6 +48,14 @@ def read_arrays(path: FilePath) -> Named:
 def weights_in(arrays: Named) -> dict[str, Floats]:
     """The matrices (rows, columns) by name."""
     return {name.removeprefix(_WEIGHT): array for name, array in arrays.items() if name.startswith(_WEIGHT)}
+
+
+def with_best_weights(arrays: Named) -> Named:
+    """The arrays with the weights of the least validation loss in place of the last. Raises UserMistake."""
+    best = {name.replace(_BEST, _WEIGHT): array for name, array in arrays.items() if name.startswith(_BEST)}
+    if not best:
+        raise UserMistake("there are no best weights: the training had no validation data; allowed: the last weights")
+    return {**arrays, **best}
 
 
 def parameters_in(arrays: Named) -> dict[str, Any]:

@@ -70,10 +70,13 @@ def classifier_outputs(
 def _read(states: Doubles, offsets: Ints, readout: Readout) -> Doubles:
     if readout is Readout.EVERY_STEP:
         return states
-    if readout is Readout.MEAN:
-        mean: Doubles = np.add.reduceat(states, offsets[:-1]) / np.diff(offsets)[:, None]
-        return mean
-    return states[offsets[1:] - 1]
+    return mean_of_steps(states, offsets) if readout is Readout.MEAN else states[offsets[1:] - 1]
+
+
+def mean_of_steps(rows: Doubles, offsets: Ints) -> Doubles:
+    """The mean of the rows of each sequence: (n_sequences, k) of (n_rows, k)."""
+    mean: Doubles = np.add.reduceat(rows, offsets[:-1]) / np.diff(offsets)[:, None]
+    return mean
 
 
 def recurrent_states(inputs: Doubles, offsets: Ints, recurrent: Doubles, activation: Activation) -> Doubles:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from trainer.arrays import Doubles, Named
 from trainer.config import LanguageModelConfig, ModelKind
 from trainer.data.vocabulary import PackedText, Vocabulary
+from trainer.errors import UserMistake
 from trainer.estimators import files, forward, parameters
 from trainer.estimators import sentences as text
 from trainer.estimators.base import Estimator
@@ -135,16 +136,15 @@ class RNNLanguageModel(Estimator):
         return words
 
     def _arrays(self) -> Named:
-        return {"words": np.array(self.vocabulary_)}
+        return {}  # the checkpoint has the words
 
     def _restore(self, path: files.FilePath, arrays: Named) -> None:
         config = cast(LanguageModelConfig, self._config(has_valid=True))
-        n_words = files.weights_in(arrays)["U"].shape[0]
-        words = arrays.get("words")
-        if words is None or len(words) != n_words:
-            raise ValueError(f"{path}: found no vocabulary of {n_words} words; allowed: a checkpoint that has it")
-        self.vocabulary_ = tuple(words.tolist())
-        self._keep(arrays, ["words"], config)
+        words, n_words = files.from_bytes(arrays["vocabulary"]), files.weights_in(arrays)["U"].shape[0]
+        if len(words) != n_words:
+            raise UserMistake(f"{path}: the vocabulary has {len(words)} words; allowed: {n_words}, as the weights have")
+        self.vocabulary_ = tuple(words)
+        self._keep(arrays, (), config)
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import InputTags, Tags, TargetTags

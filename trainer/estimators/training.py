@@ -23,6 +23,7 @@ class MemoryReporter:
 
     def __init__(self, callbacks: Iterable[Callback] = ()) -> None:
         self.history: list[dict[str, float]] = []
+        self.texts: dict[str, str] = {}
         self.ends_now = False
         self._callbacks = tuple(callbacks)
 
@@ -32,6 +33,9 @@ class MemoryReporter:
             if callback(step, dict(metrics)) is True:
                 self.ends_now = True
 
+    def say(self, line: str) -> None:
+        """The history says it."""
+
     def progress(self, done: int, total: int, *, now: bool = False) -> None:
         """Nobody is asking."""
 
@@ -40,6 +44,10 @@ class MemoryReporter:
 
     def checkpoint(self, state: TrainingState) -> None:
         """The state stays in memory."""
+
+    def artifact(self, name: str, text: str, *, append: bool = False) -> None:
+        """What the loop would write to a file grows in `texts`, or begins anew."""
+        self.texts[name] = (self.texts.get(name, "") if append else "") + text
 
     def told_to_stop(self) -> bool:
         return self.ends_now
