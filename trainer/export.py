@@ -10,6 +10,7 @@ A language model looks its words up in nn.Embedding, and nn.RNN reads what is fo
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping
 from enum import Enum
@@ -31,6 +32,18 @@ class Format(Enum):
     NPZ = "npz"
     SAFETENSORS = "safetensors"
     TORCH = "torch"  # safetensors with the names and shapes of PyTorch
+
+
+def main(arguments: list[str]) -> int:
+    """`python -P -m trainer --export CHECKPOINT OUT`: returns the exit code. Raises UserMistake."""
+    parser = argparse.ArgumentParser(prog="trainer --export", description="Write the weights of a checkpoint alone.")
+    parser.add_argument("checkpoint", help="a .npz file that a run or an estimator wrote")
+    parser.add_argument("out", help="the file to write; its ending says the format: .npz or .safetensors")
+    parser.add_argument("--format", choices=[one.value for one in Format], help="torch: .safetensors, PyTorch's names")
+    parser.add_argument("--best", action="store_true", help="the weights of the least validation loss, not the last")
+    options = parser.parse_args(arguments)
+    export_checkpoint(options.checkpoint, options.out, options.format, best=options.best)
+    return 0
 
 
 def export_checkpoint(

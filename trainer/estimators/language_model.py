@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self, cast
 
 import numpy as np
@@ -134,6 +134,21 @@ class RNNLanguageModel(Estimator):
         chosen = self.predict_proba(X).argmax(axis=1)
         words: NDArray[Any] = np.array(self.vocabulary_)[chosen]
         return words
+
+    def sample(
+        self, n: int = 1, *, prefix: str | Sequence[str] = (), temperature: float = 1.0, max_words: int = 50,
+        random_state: Any = 0,
+    ) -> list[list[str]]:  # fmt: skip
+        """n sentences of at most max_words words, drawn word by word, each beginning with `prefix`.
+
+        A temperature below 1 prefers likely words; 0 always takes the likeliest.
+        """
+        from trainer.sampling import sample
+
+        self._check_fitted()
+        (beginning,) = text.beginnings([prefix if isinstance(prefix, str) else list(prefix)], "prefix")
+        seed = parameters.seed_of(random_state)
+        return sample(self.weights_, self._vocabulary, n, seed, temperature, beginning, max_words)
 
     def _arrays(self) -> Named:
         return {}  # the checkpoint has the words

@@ -422,3 +422,14 @@ def test_the_best_weights_are_those_of_the_least_validation_loss() -> None:
     assert min(losses) < losses[-1]
     with pytest.raises(ValueError, match="there are no best weights"):
         small().fit(X, y).best()
+
+
+def test_sampled_sentences_begin_as_told_and_repeat_with_their_seed() -> None:
+    fitted = language_model(epochs=20).fit(SENTENCES)
+    drawn = fitted.sample(5, prefix="the", max_words=6, random_state=1)
+    assert drawn == fitted.sample(5, prefix=["the"], max_words=6, random_state=1)
+    assert drawn != fitted.sample(5, prefix="the", max_words=6, random_state=2)
+    assert all(words[0] == "the" and len(words) <= 6 for words in drawn)
+    assert {word for words in drawn for word in words} <= set(fitted.vocabulary_)
+    (likeliest,) = fitted.sample(temperature=0, prefix="the")
+    assert likeliest[1] == fitted.predict(["the"])[0]

@@ -12,7 +12,7 @@ import pytest
 from trainer import RNNClassifier, RNNLanguageModel
 from trainer.config import Activation
 from trainer.errors import UserMistake
-from trainer.export import activation_of, export_checkpoint, to_torch_state_dict
+from trainer.export import activation_of, export_checkpoint, main, to_torch_state_dict
 
 
 def sequences(n: int = 40) -> tuple[list[np.ndarray], np.ndarray]:
@@ -129,6 +129,18 @@ def test_the_best_weights_can_be_exported_instead(tmp_path: Path) -> None:
     export_checkpoint(tmp_path / "checkpoint.npz", tmp_path / "best.npz", best=True)
     with np.load(tmp_path / "best.npz", allow_pickle=False) as archive:
         assert np.array_equal(archive["W"], fitted.best().weights_["W"])
+
+
+def test_the_command_line_writes_what_it_is_asked_for(tmp_path: Path) -> None:
+    fitted = classifier()
+    fitted.save(tmp_path / "checkpoint.npz")
+    assert main([str(tmp_path / "checkpoint.npz"), str(tmp_path / "x.npz")]) == 0
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as archive:
+        assert np.array_equal(archive["b"], fitted.weights_["b"])
+    with pytest.raises(UserMistake, match="there are no best weights"):
+        main(["--best", str(tmp_path / "checkpoint.npz"), str(tmp_path / "x.npz")])
+    with pytest.raises(UserMistake, match=r"none.npz: no such file"):
+        main([str(tmp_path / "none.npz"), str(tmp_path / "x.npz")])
 
 
 @pytest.mark.parametrize(
