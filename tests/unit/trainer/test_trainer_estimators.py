@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ import pytest
 import trainer.estimators.classifier
 import trainer.estimators.language_model
 from trainer import RNNClassifier, RNNLanguageModel
+from trainer.config import Readout
 
 ROOT = Path(__file__).resolve().parents[3]
 Arrays = list[np.ndarray]
+LINEAR = [{"name": "y", "kind": "linear"}]
 
 
 def sequences(n: int = 60, n_in: int = 3) -> tuple[Arrays, np.ndarray]:
@@ -193,7 +196,7 @@ def test_a_matrix_of_targets_and_a_dict_train_the_same_bits() -> None:
 def test_a_regression_is_scored_by_its_r_squared() -> None:
     X, _ = sequences(200)
     y = np.array([x[-1, 0] - x[-1, 1] for x in X])
-    fitted = small(n_hidden=20, epochs=60, clip_norm=1, head=[{"name": "y", "kind": "linear"}]).fit(X, y)
+    fitted = small(n_hidden=20, epochs=80, activation="tanh", clip_norm=1, learning_rate=0.03, head=LINEAR).fit(X, y)
     said = fitted.predict(X)
     assert said.shape == (200,)
     assert fitted.score(X, y) == pytest.approx(1 - ((y - said) ** 2).sum() / ((y - y.mean()) ** 2).sum())
@@ -208,6 +211,43 @@ def test_what_the_model_says_of_a_sequence_is_what_the_kernels_measured() -> Non
         errors = fitted.predict_proba(X) - np.eye(2)[(y == "up").astype(int)]
         assert last["val_loss"] == pytest.approx((errors**2).mean(), rel=1e-12)
         assert last["val_error"] == pytest.approx(1 - fitted.score(X, y))
+
+
+@pytest.mark.parametrize("readout", ["last", "mean"])
+def test_the_read_out_is_that_of_the_kernels(readout: str) -> None:
+    X, y = sequences()
+    fitted = small(readout=readout, dtype="float64").fit(X, y, X_valid=X, y_valid=y)
+    errors = fitted.predict_proba(X) - np.eye(2)[(y == "up").astype(int)]
+    assert fitted.history_[-1]["val_loss"] == pytest.approx((errors**2).mean(), rel=1e-12)
+
+
+def test_every_step_has_a_label_and_an_answer() -> None:
+    X, _ = sequences()
+    y = [["up" if row[0] > 0 else "down" for row in x] for x in X]
+    fitted = small(readout="every-step", dtype="float64").fit(X, y, X_valid=X, y_valid=y)
+    answers, said = fitted.predict_proba(X), fitted.predict(X)
+    assert [len(labels) for labels in said] == [len(x) for x in X]
+    right = [np.eye(2)[(np.array(labels) == "up").astype(int)] for labels in y]
+    losses = [((a - b) ** 2).mean() for a, b in zip(answers, right, strict=True)]
+    assert fitted.history_[-1]["val_loss"] == pytest.approx(np.mean(losses), rel=1e-12)
+    assert fitted.score(X, y) == pytest.approx(np.mean(np.concatenate(said) == np.concatenate(y)))
+    with pytest.raises(ValueError, match=r"y\[0\] has 1 labels; allowed: \d, one for each step"):
+        fitted.partial_fit(X, [["up"], *y[1:]])
+
+
+def test_the_label_of_a_sequence_is_learnt_at_every_step_and_said_once() -> None:
+    X, y = sequences()
+    fitted = small(readout="every-step").fit(X, y)
+    assert fitted.predict(X).shape == (len(X),)
+    first = forward_of_steps(fitted, X[0])
+    assert np.allclose(fitted.predict_proba(X[:1])[0], first.mean(axis=0), atol=1e-12)
+
+
+def forward_of_steps(fitted: RNNClassifier, x: np.ndarray) -> np.ndarray:
+    """What the network answers after each step of one sequence, (T, 2), from the same network read out at the last."""
+    last = copy.deepcopy(fitted)
+    last.config_ = replace(fitted.config_, readout=Readout.LAST)
+    return np.concatenate([last.predict_proba([x[: t + 1]]) for t in range(len(x))])
 
 
 def test_partial_fit_goes_on_where_fit_ended() -> None:
@@ -272,7 +312,7 @@ def test_an_interrupt_leaves_a_model_that_can_be_used_and_trained_on() -> None:
 
 def test_a_training_that_diverges_says_so_and_keeps_the_weights_before() -> None:
     X, y = sequences()
-    fitted = small(learning_rate=1e30, head=[{"name": "y", "kind": "linear"}])
+    fitted = small(learning_rate=1e30, head=LINEAR)
     with pytest.raises(ValueError, match="the training diverged: the loss of update "):
         fitted.fit(X, (y == "up").astype(float))
     assert fitted.weights_.keys() == {"W_in", "W", "W_out", "b", "b_out"}
