@@ -236,7 +236,8 @@ class RNNClassifier(Estimator):
 
     def _restore(self, path: files.FilePath, arrays: Named) -> None:
         n_in, n_out = files.weights_in(arrays)["W_in"].shape[0], files.weights_in(arrays)["W_out"].shape[1]
-        config = cast(ClassifierConfig, self._config(has_valid=True, head=files.from_bytes(arrays["heads"])))
+        tables = parameters.without_columns(files.from_bytes(arrays["heads"]))
+        config = cast(ClassifierConfig, self._config(has_valid=True, head=tables))
         if sum(head.size for head in config.head) != n_out:
             raise UserMistake(f"{path}: the heads have other sizes than the {n_out} outputs of the weights")
         labels = [

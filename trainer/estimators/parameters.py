@@ -16,6 +16,7 @@ ConfigKind = type[LanguageModelConfig] | type[ClassifierConfig]
 
 # Data are arguments of fit, nothing is written while fitting, and the seed is called random_state.
 _NOT_OF_ESTIMATORS = {"model", "data", "n_in", "seed", "checkpoint_every", "checkpoint_every_s"}
+_OF_TABLE_FILES = {"columns", "thresholds"}  # of a head
 _OF_DATA = {"valid_fraction", "split_seed", "max_words", "tokenizer"}
 _FILES = {
     ModelKind.CLASSIFIER: {"train": "X.npz", "valid": "X_valid.npz"},
@@ -65,7 +66,13 @@ def from_config(kind: ConfigKind, saved: Mapping[str, Any]) -> dict[str, Any]:
     known = defaults(kind)
     found = {name.removeprefix("data."): value for name, value in saved.items()}
     found["random_state"] = found.get("seed", 0)
-    return {name: found[name] or None if name == "head" else found[name] for name in known if name in found}
+    found["head"] = without_columns(found.get("head") or []) or None
+    return {name: found[name] for name in known if name in found}
+
+
+def without_columns(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Heads without what only says where in a file their labels stood."""
+    return [{name: value for name, value in table.items() if name not in _OF_TABLE_FILES} for table in tables]
 
 
 def seed_of(random_state: Any) -> int:
