@@ -80,3 +80,16 @@ def test_a_language_model_is_the_one_of_the_programme(tmp_path: Path) -> None:
     assert read.vocabulary_ == fitted.vocabulary_
     assert read.score(valid) == fitted.score(valid)
     assert -read.score(valid) == pytest.approx(fitted.history_[-1]["val_loss"], rel=1e-5)
+
+
+def test_a_language_model_that_holds_back_sentences_is_the_one_of_the_programme(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text(text(80))
+    common = {**PARAMETERS, "vocabulary_size": 10, "optimizer": "adam"}
+    common = {name: value for name, value in common.items() if "momentum" not in name}
+    data = {"train": str(tmp_path / "train.txt"), "valid_fraction": 0.3, "max_words": 4}
+    run = Run(tmp_path / "run", {**common, "model": "language-model", "data": data})
+    run.finish()
+    fitted = RNNLanguageModel(**common, valid_fraction=0.3, max_words=4).fit(text(80).splitlines())
+    fitted.save(tmp_path / "model.npz")
+    assert_same(weights(tmp_path / "model.npz"), weights(last_checkpoint(run)))
+    assert metrics(fitted.history_) == metrics(run.series())

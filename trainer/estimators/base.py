@@ -82,8 +82,8 @@ class Estimator:
         self._check_fitted()
         return files.weights_in(self.state_)
 
-    def _config(self, *, has_valid: bool, **changed: Any) -> Config:
-        return parameters.to_config(self._model, {**self.get_params(), **changed}, self.seed_, has_valid=has_valid)
+    def _config(self, seed: int, *, has_valid: bool, **changed: Any) -> Config:
+        return parameters.to_config(self._model, {**self.get_params(), **changed}, seed, has_valid=has_valid)
 
     def _train(self, config: Config, load: Callable[[], Any], go_on: bool, callbacks: Iterable[Any]) -> Self:
         """Run the loop and keep what it leaves, also when it was interrupted or diverged."""
@@ -96,7 +96,7 @@ class Estimator:
         reporter = training.MemoryReporter(callbacks)
         with training.InterruptedBetweenUpdates(reporter) as interrupt, as_value_errors():
             state, outcome = training.run(config, model, self.state_ if go_on else None, reporter)
-        self.config_, self.state_ = config, state.to_arrays(kept_with_weights(config, model))
+        self.config_, self.seed_, self.state_ = config, config.seed, state.to_arrays(kept_with_weights(config, model))
         past = self.history_ if go_on else []
         self.history_ = past + training.plain_numbers(reporter.history)
         self.watched_ = {**(self.watched_ if go_on else {}), **reporter.texts}

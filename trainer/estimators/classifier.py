@@ -80,7 +80,6 @@ class RNNClassifier(Estimator):
         callbacks: called with (step, metrics) at each point of history_; returning True ends the training.
         After Ctrl-C the estimator is fitted by what was trained until then, and KeyboardInterrupt is raised.
         """
-        self.seed_ = parameters.seed_of(self.random_state)
         values = self._packed(X, "X")
         y = self._flat(y, values, "y")
         config, labels = self._declare(y, None, has_valid=X_valid is not None)
@@ -106,10 +105,9 @@ class RNNClassifier(Estimator):
         if go_on:
             self._check_width(values[0], "X")
             tables = heads.to_tables(self.heads_)
-            found = self._config(has_valid=False, head=tables, early_stopping="none", epochs=1)
+            found = self._config(self.seed_, has_valid=False, head=tables, early_stopping="none", epochs=1)
             config, labels = cast(ClassifierConfig, found), self.heads_
         else:
-            self.seed_ = parameters.seed_of(self.random_state)
             config, labels = self._declare(y, classes, has_valid=False, early_stopping="none", epochs=1)
         train = self._sequences(values, y, labels, config, ("X", "y"))
         valid = train.take(np.zeros(0, dtype=np.int64))
@@ -129,7 +127,8 @@ class RNNClassifier(Estimator):
         self, y: Any, classes: Any, *, has_valid: bool, **changed: Any
     ) -> tuple[ClassifierConfig, list[heads.HeadLabels]]:
         tables = heads.declared(self.head, y, classes)
-        config = cast(ClassifierConfig, self._config(has_valid=has_valid, head=tables, **changed))
+        found = self._config(parameters.seed_of(self.random_state), has_valid=has_valid, head=tables, **changed)
+        config = cast(ClassifierConfig, found)
         return config, heads.labelled(config.head, y, classes)
 
     def _sequences(
@@ -237,7 +236,7 @@ class RNNClassifier(Estimator):
     def _restore(self, path: files.FilePath, arrays: Named) -> None:
         n_in, n_out = files.weights_in(arrays)["W_in"].shape[0], files.weights_in(arrays)["W_out"].shape[1]
         tables = parameters.without_columns(files.from_bytes(arrays["heads"]))
-        config = cast(ClassifierConfig, self._config(has_valid=True, head=tables))
+        config = cast(ClassifierConfig, self._config(self.seed_, has_valid=True, head=tables))
         if sum(head.size for head in config.head) != n_out:
             raise UserMistake(f"{path}: the heads have other sizes than the {n_out} outputs of the weights")
         labels = [

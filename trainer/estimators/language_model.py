@@ -58,8 +58,8 @@ class RNNLanguageModel(Estimator):
         KeyboardInterrupt is raised.
         """
         del y
-        self.seed_ = parameters.seed_of(self.random_state)
-        config = cast(LanguageModelConfig, self._config(has_valid=X_valid is not None))
+        seed = parameters.seed_of(self.random_state)
+        config = cast(LanguageModelConfig, self._config(seed, has_valid=X_valid is not None))
         items, held_back = self._sentences(X, "X", config), []
         if X_valid is not None:
             held_back = self._sentences(X_valid, "X_valid", config)
@@ -76,9 +76,8 @@ class RNNLanguageModel(Estimator):
         """
         del y
         go_on = self.__sklearn_is_fitted__()
-        if not go_on:
-            self.seed_ = parameters.seed_of(self.random_state)
-        config = cast(LanguageModelConfig, self._config(has_valid=X_valid is not None, early_stopping="none", epochs=1))
+        seed = self.seed_ if go_on else parameters.seed_of(self.random_state)
+        config = cast(LanguageModelConfig, self._config(seed, has_valid=False, early_stopping="none", epochs=1))
         items = self._sentences(X, "X", config)
         held_back = [] if X_valid is None else self._sentences(X_valid, "X_valid", config)
         vocabulary = self._vocabulary if go_on else text.vocabulary_of(items, config.vocabulary_size)
@@ -154,7 +153,7 @@ class RNNLanguageModel(Estimator):
         return {}  # the checkpoint has the words
 
     def _restore(self, path: files.FilePath, arrays: Named) -> None:
-        config = cast(LanguageModelConfig, self._config(has_valid=True))
+        config = cast(LanguageModelConfig, self._config(self.seed_, has_valid=True))
         words, n_words = files.from_bytes(arrays["vocabulary"]), files.weights_in(arrays)["U"].shape[0]
         if len(words) != n_words:
             raise UserMistake(f"{path}: the vocabulary has {len(words)} words; allowed: {n_words}, as the weights have")
