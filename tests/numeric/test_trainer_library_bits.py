@@ -48,10 +48,12 @@ def packed(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_a_classifier_is_the_one_of_the_programme(more: dict[str, Any], tmp_path: Path) -> None:
     values, offsets, labels = packed(120)
     np.savez(tmp_path / "x.npz", values=values, offsets=offsets, labels=labels)
-    data = {"train": str(tmp_path / "x.npz"), "valid_fraction": 0.25}
+    data = {"train": str(tmp_path / "x.npz"), "valid_fraction": 0.25, "split_seed": 6}
     run = Run(tmp_path / "run", {**PARAMETERS, **more, "model": "classifier", "seed": 11, "data": data})
     run.finish()
-    fitted = RNNClassifier(**PARAMETERS, **more, valid_fraction=0.25, random_state=11).fit((values, offsets), labels)
+    fitted = RNNClassifier(**PARAMETERS, **more, valid_fraction=0.25, split_seed=6, random_state=11).fit(
+        (values, offsets), labels
+    )
     fitted.save(tmp_path / "model.npz")
     assert_same(weights(tmp_path / "model.npz"), weights(last_checkpoint(run)))
     assert metrics(fitted.history_) == metrics(run.series())
@@ -80,6 +82,21 @@ def test_a_language_model_is_the_one_of_the_programme(tmp_path: Path) -> None:
     assert read.vocabulary_ == fitted.vocabulary_
     assert read.score(valid) == fitted.score(valid)
     assert -read.score(valid) == pytest.approx(fitted.history_[-1]["val_loss"], rel=1e-5)
+
+
+def test_the_classes_of_a_table_are_those_of_the_model(tmp_path: Path) -> None:
+    rows = ["text,weather", *(f"it is {'so ' * (n % 4)}{word},{word}" for n in range(40) for word in ("warm", "cold"))]
+    (tmp_path / "x.csv").write_text("\n".join(rows))
+    head = [{"name": "weather", "kind": "softmax", "size": 2, "columns": "weather"}]
+    data = {"train": str(tmp_path / "x.csv")}
+    run = Run(tmp_path / "run", {**PARAMETERS, "epochs": 20, "model": "classifier", "data": data, "head": head})
+    run.finish()
+    read = RNNClassifier.from_checkpoint(last_checkpoint(run))
+    assert read.classes_.tolist() == ["cold", "warm"]
+    assert read.n_features_in_ == 20
+    assert set(read.predict(np.ones((3, 2, 20)))) <= {"cold", "warm"}
+    read.save(tmp_path / "model.npz")
+    assert RNNClassifier.load(tmp_path / "model.npz").classes_.tolist() == ["cold", "warm"]
 
 
 def test_a_language_model_that_holds_back_sentences_is_the_one_of_the_programme(tmp_path: Path) -> None:

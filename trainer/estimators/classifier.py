@@ -87,7 +87,7 @@ class RNNClassifier(Estimator):
         if X_valid is not None:
             valid = self._valid(X_valid, y_valid, labels, config, train)
         else:
-            kept, held_back = split(train.n_sequences, config.data.valid_fraction)
+            kept, held_back = split(train.n_sequences, config.data.valid_fraction, config.data.split_seed)
             train, valid = train.take(kept), train.take(held_back)
         return self._run(config, labels, train, valid, False, callbacks)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from trainer.arrays import Doubles, Named
 from trainer.config import LanguageModelConfig, ModelKind
+from trainer.data.tokenizers import Cut, tokenizer
 from trainer.data.vocabulary import PackedText, Vocabulary
 from trainer.errors import UserMistake
 from trainer.estimators import files, forward, parameters
@@ -64,7 +65,7 @@ class RNNLanguageModel(Estimator):
         if X_valid is not None:
             held_back = self._sentences(X_valid, "X_valid", config)
         else:
-            kept, chosen = split(len(items), config.data.valid_fraction)
+            kept, chosen = split(len(items), config.data.valid_fraction, config.data.split_seed)
             items, held_back = [items[i] for i in kept], [items[i] for i in chosen]
         vocabulary = text.vocabulary_of(items, config.vocabulary_size)
         return self._run(config, vocabulary, items, held_back, False, callbacks)
@@ -84,7 +85,11 @@ class RNNLanguageModel(Estimator):
         return self._run(config, vocabulary, items, held_back, go_on, callbacks)
 
     def _sentences(self, X: Any, name: str, config: LanguageModelConfig) -> Any:
-        return text.sentences(X, name, config.data.max_words)
+        return text.sentences(X, name, config.data.max_words, self._cut(config))
+
+    def _cut(self, config: LanguageModelConfig) -> Cut:
+        with as_value_errors():
+            return tokenizer(config.data.tokenizer)
 
     def _run(
         self, config: LanguageModelConfig, vocabulary: Vocabulary, items: Any, held_back: Any, go_on: bool,
@@ -124,7 +129,9 @@ class RNNLanguageModel(Estimator):
         X: beginnings in the forms of fit, an empty one too; tokens begin with 0 and have no sentence end.
         """
         self._check_fitted()
-        packed: PackedText = text.packed_beginnings(text.beginnings(X, "X"), self._vocabulary, "X")
+        packed: PackedText = text.packed_beginnings(
+            text.beginnings(X, "X", self._cut(self.config_)), self._vocabulary, "X"
+        )
         states = forward.language_model_states(packed.tokens, packed.offsets, self.weights_)
         return forward.next_word_probabilities(states[packed.offsets[1:] - 1], self.weights_)
 
@@ -145,7 +152,9 @@ class RNNLanguageModel(Estimator):
         from trainer.sampling import sample
 
         self._check_fitted()
-        (beginning,) = text.beginnings([prefix if isinstance(prefix, str) else list(prefix)], "prefix")
+        (beginning,) = text.beginnings(
+            [prefix if isinstance(prefix, str) else list(prefix)], "prefix", self._cut(self.config_)
+        )
         seed = parameters.seed_of(random_state)
         return sample(self.weights_, self._vocabulary, n, seed, temperature, beginning, max_words)
 

@@ -9,24 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.arrays import Ints
-from trainer.data.text import tokenize
-from trainer.data.vocabulary import END, START, UNKNOWN, PackedText, Vocabulary, build_vocabulary, pack
+from trainer.data.tokenizers import Cut
+from trainer.data.vocabulary import MARKS, PackedText, Vocabulary, build_vocabulary, pack
 
 Words = list[str]
 Tokens = NDArray[np.int32]
 Sentences = list[Words] | list[Tokens]
 
-_MARKS = ("<start>", "<end>", "<unknown>")
-_FIRST_WORD = max(START, END, UNKNOWN) + 1
 
-
-def sentences(found: Any, name: str, longest: int) -> Sentences:
+def sentences(found: Any, name: str, longest: int, cut: Cut) -> Sentences:
     """Words of each sentence, those longer than `longest` in pieces; or its tokens as they are. Raises ValueError.
 
     found: a list of texts, of lists of words, or of arrays of tokens; or a tuple (tokens, offsets). What has no word
     is left out. Tokens begin with the mark of a sentence start and end with that of its end.
     """
-    items: Any = beginnings(found, name)
+    items: Any = beginnings(found, name, cut)
     if are_tokens(items):
         whole: list[Tokens] = items
         return whole
@@ -36,7 +33,7 @@ def sentences(found: Any, name: str, longest: int) -> Sentences:
     return pieces
 
 
-def beginnings(found: Any, name: str) -> Any:
+def beginnings(found: Any, name: str, cut: Cut) -> Any:
     """Words or tokens of each item, which may be none. Raises ValueError."""
     if isinstance(found, str) or not hasattr(found, "__len__"):
         raise ValueError(f"{name} is {type(found).__name__}; allowed: a list of sentences")
@@ -44,7 +41,7 @@ def beginnings(found: Any, name: str) -> Any:
     if not items:
         raise ValueError(f"{name} is empty; allowed: at least one sentence")
     if all(isinstance(item, str) for item in items):
-        return [tokenize(item) for item in items]
+        return [cut(item) for item in items]
     if all(isinstance(item, (list, tuple)) and all(isinstance(word, str) for word in item) for item in items):
         return [list(item) for item in items]
     return [_tokens(item, f"{name}[{index}]") for index, item in enumerate(items)]
@@ -74,7 +71,7 @@ def _tokens(item: Any, name: str) -> Tokens:
 def vocabulary_of(items: Sentences, size: int) -> Vocabulary:
     """The words that get a number of their own; of tokens, names for all numbers."""
     if are_tokens(items):
-        return Vocabulary(words=(*_MARKS, *(f"#{number}" for number in range(_FIRST_WORD, size))))
+        return Vocabulary(words=(*MARKS, *(f"#{number}" for number in range(len(MARKS), size))))
     return build_vocabulary(items, size)  # type: ignore[arg-type]
 
 
