@@ -163,10 +163,10 @@ class RNNLanguageModel(Estimator):
 
     def _restore(self, path: files.FilePath, arrays: Named) -> None:
         config = cast(LanguageModelConfig, self._config(self.seed_, has_valid=True))
-        words, n_words = files.from_bytes(arrays["vocabulary"]), files.weights_in(arrays)["U"].shape[0]
+        words, n_words = arrays["words"], files.weights_in(arrays)["U"].shape[0]
         if len(words) != n_words:
             raise UserMistake(f"{path}: the vocabulary has {len(words)} words; allowed: {n_words}, as the weights have")
-        self.vocabulary_ = tuple(words)
+        self.vocabulary_ = tuple(words.tolist())
         self._keep(arrays, (), config)
 
     def __sklearn_tags__(self) -> Any:
