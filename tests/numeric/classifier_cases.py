@@ -42,16 +42,21 @@ def sequences(case: ClassifierCase, lengths: list[int], n_in: int = N_IN, labels
 
 
 def model(
-    case: ClassifierCase, data: Sequences, n_hidden: int = N_HIDDEN, dtype: str = "float64", **more: Any
+    case: ClassifierCase,
+    data: Sequences,
+    n_hidden: int = N_HIDDEN,
+    dtype: str = "float64",
+    valid: Sequences | None = None,
+    **more: Any,
 ) -> Classifier:
-    """A classifier that trains and validates on the same sequences."""
+    """A classifier that trains and, unless there are others, validates on these sequences."""
     heads = tuple(Head(name=f"{i}", kind=HeadKind(kind), size=size) for i, (kind, size) in enumerate(case.heads))
     config = ClassifierConfig(
         model=ModelKind.CLASSIFIER, activation=Activation(case.activation), readout=Readout(case.readout),
         loss=LossKind(case.loss), l1=case.l1, l2=case.l2, n_hidden=n_hidden, dtype=Precision(dtype), head=heads,
         seed=SEED, **{"batch_size": 5} | more,
     )  # fmt: skip
-    return Classifier(config, heads, data, data)
+    return Classifier(config, heads, data, data if valid is None else valid)
 
 
 def drawn_weights(case: ClassifierCase, n_in: int = N_IN, n_hidden: int = N_HIDDEN) -> Weights:

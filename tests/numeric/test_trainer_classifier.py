@@ -270,6 +270,16 @@ def test_full_batches_do_not_depend_on_threads_either() -> None:
     assert found[1][0] == pytest.approx(expected, rel=1e-12)
 
 
+def test_a_model_without_validation_data_trains() -> None:
+    case = ClassifierCase()
+    data = sequences(case, LENGTHS)
+    trained = model(case, data, valid=data.take(np.arange(0)))
+    _, gradient = gradient_of(trained, drawn_weights(case), ORDER)
+    _, expected = gradient_of(model(case, data), drawn_weights(case), ORDER)
+    assert trained.n_valid == 0
+    assert all(gradient[name].tobytes() == expected[name].tobytes() for name in expected)
+
+
 def test_twins_compute_the_same_in_memory_of_their_own() -> None:
     case = ClassifierCase()
     trained, w = model(case, sequences(case, LENGTHS)), drawn_weights(case)

@@ -103,8 +103,9 @@ def padded(values: Floats, offsets: Ints, targets: Floats, sizes: Sizes, dtype: 
 
 def zeros(shape: tuple[int, ...], dtype: str) -> Floats:
     """An array that begins at a cache line."""
-    layout = Layout((Part(name="all", rows=1, columns=int(np.prod(shape)), width=int(np.prod(shape))),), dtype)
-    return layout.zeros()[: int(np.prod(shape))].reshape(shape)
+    n = int(np.prod(shape))
+    row = Layout((Part(name="row", rows=1, columns=n, width=max(1, n)),), dtype)
+    return row.zeros()[:n].reshape(shape)
 
 
 def shared(layout: Layout, sizes: Sizes, n_shards: int, room: Room) -> Shared:
