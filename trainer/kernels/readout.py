@@ -166,20 +166,3 @@ def _place_of_greatest(a: Any, first: int, behind: int) -> int:
         if a[j] > a[best]:
             best = j
     return best
-
-
-@kernel
-def softmax(a: Any) -> float:
-    """a = softmax(a) in place; returns log sum exp of a before.   # (n)"""
-    top = a[0]
-    for j in range(a.shape[0]):
-        if a[j] > top:
-            top = a[j]
-    total = 0.0
-    for j in range(a.shape[0]):
-        a[j] = math.exp(a[j] - top)
-        total += float(a[j])
-    scale = a.dtype.type(1.0 / total)
-    for j in range(a.shape[0]):
-        a[j] *= scale
-    return float(top) + math.log(total)
