@@ -78,7 +78,7 @@ def probabilities(logits: Doubles, temperature: float, may_end: bool) -> Doubles
 def main(arguments: Sequence[str]) -> int:
     """`python -P -m trainer --sample FILE`: print sentences of a checkpoint, one a line. Raises UserMistake."""
     options = _parser().parse_args(arguments)
-    weights, vocabulary, config = read_checkpoint(options.file)
+    weights, vocabulary, config = read_checkpoint(options.file, best=options.best)
     prefix = tokenizer(config.data.tokenizer)(options.prefix)
     drawn = sample(weights, vocabulary, options.count, options.seed, options.temperature, prefix, options.longest)
     sentences = [" ".join(words) for words in drawn]
@@ -86,14 +86,17 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def read_checkpoint(path: str) -> tuple[dict[str, Floats], Vocabulary, LanguageModelConfig]:
-    """Weights by name, vocabulary and parameters of a language model's checkpoint. Raises UserMistake."""
+def read_checkpoint(path: str, *, best: bool = False) -> tuple[dict[str, Floats], Vocabulary, LanguageModelConfig]:
+    """Weights by name, the newest or the best, vocabulary and parameters of a checkpoint. Raises UserMistake."""
     arrays = _arrays(path)
     if "words" not in arrays:
         raise UserMistake(f"{path}: there are no words in it; allowed: a checkpoint of a language model")
     config = load_config(json.loads(arrays["configuration"].tobytes()))
     assert isinstance(config, LanguageModelConfig)  # no other has words
-    weights = {name: arrays[f"weight_{name}"] for name in ("U", "W", "V")}
+    prefix = "best_weight" if best else "weight"
+    if f"{prefix}_U" not in arrays:
+        raise UserMistake(f"{path}: there are no best weights in it: no validation data, or no epoch yet")
+    weights = {name: arrays[f"{prefix}_{name}"] for name in ("U", "W", "V")}
     return weights, Vocabulary(words=tuple(arrays["words"].tolist())), config
 
 
@@ -115,5 +118,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--temperature", type=float, default=1.0, help="below 1: safer words")
     parser.add_argument("--prefix", default="", help="what each sentence begins with")
     parser.add_argument("--longest", type=int, default=50, help="words after which a sentence is cut (default 50)")
+    parser.add_argument("--best", action="store_true", help="the weights of the least validation loss, not the newest")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     return parser

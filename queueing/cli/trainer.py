@@ -24,7 +24,7 @@ def sample(options: argparse.Namespace) -> int:
             raise UserError(
                 f"run {short(run.id)} is not one of the built-in trainer; its checkpoint is its script's own"
             )
-        found = chosen_checkpoint(store, run, best=options.best)
+        found = chosen_checkpoint(store, run, best=False)  # each holds the best weights beside its own
         with TemporaryDirectory(prefix="labq-sample-") as folder:
             path = fetched(store, found, Path(folder))
             return _trainer(["--sample", str(path), *_sampling(options)])
@@ -37,6 +37,7 @@ def warm(options: argparse.Namespace) -> int:
 
 def _sampling(options: argparse.Namespace) -> list[str]:
     told = ["--count", str(options.count), "--seed", str(options.seed), "--temperature", str(options.temperature)]
+    told += ["--best"] * options.best
     return [*told, f"--prefix={options.prefix}", *(["--json"] if options.json else [])]
 
 
