@@ -209,15 +209,24 @@ class Common:
     early_stopping: StoppingRule = _parameter(StoppingRule.NONE, choice(StoppingRule), "on the validation loss")
     patience: int = _parameter(10, whole(1), "early stopping: N of eq. 4.1 and 4.4, in epochs")
     alpha: float = _parameter(0.05, real(least=0, below=1), "early stopping: the factor of eq. 4.4")
-    threads: int = _parameter(1, whole(1, 256), "threads that compute; the result does not depend on it", **PACING)
+    threads: int = _parameter(
+        1, whole(1, 256), "threads that compute; the result depends on it only with parallel = server", **PACING
+    )
     parallel: Parallel = _parameter(
-        Parallel.SYNCHRONOUS, choice(Parallel), "server: threads update asynchronously, each from weights of its own"
+        Parallel.SYNCHRONOUS,
+        choice(Parallel),
+        "server: threads update asynchronously, each from weights of its own, and runs and resumes differ in bits",
     )
     watch: tuple[Watch, ...] = _parameter((), several(Watch), "what more to record at the end of an epoch")
     watch_every: int = _parameter(0, whole(0), "updates between two points of gradient and update norms; 0: never")
     log_every: int = _parameter(0, whole(0), "updates between two points of `loss`; 0: 50 an epoch, 1000 a run")
     checkpoint_every: int = _parameter(0, whole(0), "updates between two checkpoints; 0: by time only", **PACING)
     checkpoint_every_s: float = _parameter(15.0, real(least=0), "seconds between two checkpoints; 0: never", **PACING)
+
+    @property
+    def threads_of_a_gradient(self) -> int:
+        """How many threads share the work of one gradient: none where every thread computes gradients of its own."""
+        return 1 if self.parallel is Parallel.SERVER else self.threads
 
     @property
     def has_momentum(self) -> bool:

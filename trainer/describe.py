@@ -12,6 +12,7 @@ from trainer.config import ClassifierConfig, Common, Head, LanguageModelConfig, 
 _INTRO = """\
 python -P -m trainer            train; parameters from the JSON file that LABQ_PARAMS names, results through labq
 python -P -m trainer --check    read a JSON object of parameters a line, print a JSON list of its problems a line
+python -P -m trainer --bench    threads x batches, in both ways of training in parallel; --bench --help says more
 python -P -m trainer --help     this text
 
 Prepared data is kept for later runs in the folder that RNN_DATA_CACHE names (off: nowhere), else in LABQ_HOME or the

@@ -19,6 +19,7 @@ from trainer.early_stopping import remember, says_stop
 from trainer.models import Model
 from trainer.order import epoch_order
 from trainer.report import Reporter, log_line
+from trainer.server import least_stretch, trainer_of
 from trainer.state import Phase, TrainingState
 from trainer.watching import Watching
 from trainer.watching_clock import Clock
@@ -37,14 +38,14 @@ class Outcome(IntEnum):
 class Stretch:
     """How many updates or sequences to give to a kernel at a time, so that it comes back after so many seconds."""
 
-    def __init__(self, seconds: float) -> None:
-        self.size = 1
+    def __init__(self, seconds: float, least: int = 1) -> None:
+        self.size = self._least = least
         self._seconds = seconds
 
     def took(self, count: int, seconds: float) -> None:
         """Learn from the last stretch; never grow more than fourfold at once."""
         wanted = int(count * self._seconds / max(seconds, 1e-6))
-        self.size = max(1, min(4 * self.size, wanted))
+        self.size = max(self._least, min(4 * self.size, wanted))
 
 
 def initial_state(config: Common, model: Model) -> TrainingState:
@@ -67,8 +68,10 @@ class Loop:
         self.config, self.model, self.state, self.reporter = config, model, state, reporter
         self.n_batches = n_updates(config, model.n_train)
         self.total = config.epochs * self.n_batches
-        self.log_every = config.log_every or default_log_every(self.n_batches, config.epochs)
-        self._updates, self._valid = Stretch(stretch_s), Stretch(stretch_s)
+        least = least_stretch(config)
+        self.log_every = config.log_every or max(least, default_log_every(self.n_batches, config.epochs))
+        self._updates, self._valid = Stretch(stretch_s, least), Stretch(stretch_s)
+        self._train = trainer_of(config, model)
         self._clock, self._watching = Clock(config, model.n_train), Watching(config, model, reporter)
         self._watched = WatchedUpdates(config, model, self.n_batches)
 
@@ -114,7 +117,7 @@ class Loop:
         watched = self._watched.before(state, chosen) if self._watched.until_next(state.update) == 0 else None
         rule = schedule.rule(self.config, state.learning_rate, state.epoch, state.update)
         began = time.perf_counter()
-        done = self.model.train(chosen, state.epoch, state.weights, state.memory, rule, state.sums)
+        done = self._train(chosen, state.epoch, state.weights, state.memory, rule, state.sums)
         self._updates.took(count, time.perf_counter() - began)
         state.batch += done
         state.update += done

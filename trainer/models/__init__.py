@@ -47,6 +47,9 @@ class Model(Protocol):
     def gradient(self, order: Ints, epoch: int, weights: Floats, gradient: Floats) -> float:
         """Overwrite gradient with that of the mean objective over the sequences of `order`; returns the objective."""
 
+    def loss_weight(self, order: Ints) -> float:
+        """What the loss of these sequences is averaged over: how many they are, or how many words they have."""
+
     def evaluate(self, first: int, last: int, weights: Floats, sums: Doubles) -> None:
         """Add loss, weight and more of validation sequences first … last-1 to sums (validation_size)."""
 

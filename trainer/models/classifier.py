@@ -124,6 +124,9 @@ class Classifier:
                                   noise, self._shared, self._own[me], part, rule, sums)  # fmt: skip
         return done
 
+    def loss_weight(self, order: Ints) -> float:
+        return float(len(order))
+
     def evaluate(self, first: int, last: int, weights: Floats, sums: Doubles) -> None:
         scores = np.zeros((last - first, 1 + len(self.heads)))
         own, nothing = self._own[0]._replace(counts=True), np.zeros((0, self.n_out), self.config.dtype.value)

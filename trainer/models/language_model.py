@@ -112,6 +112,10 @@ class LanguageModel:
         self._run(kernels.GRADIENT, self._train, order, weights, gradient, 0.0, sums)
         return float(sums[0] / len(order))
 
+    def loss_weight(self, order: Ints) -> float:
+        offsets = self._train.offsets
+        return float((offsets[order + 1] - offsets[order] - 1).sum())
+
     def evaluate(self, first: int, last: int, weights: Floats, sums: Doubles) -> None:
         self._run(kernels.EVALUATE, self._valid, np.arange(first, last), weights, weights, 0.0, sums)
 
