@@ -59,7 +59,7 @@ class Classifier:
             _ACTIVATIONS[config.activation], _READOUTS[config.readout], _LOSSES[config.loss], _head_table(heads),
             len(heads), config.l1, config.l2,
         )  # fmt: skip
-        self._crew = Crew(min(config.threads, rooms.n_shards(config.batch_size)))
+        self._crew = Crew(min(config.threads_of_a_gradient, rooms.n_shards(config.batch_size)))
         self._make_rooms()
 
     def _make_rooms(self) -> None:

@@ -49,7 +49,7 @@ class LanguageModel:
         self._make_room()
 
     def _make_room(self) -> None:
-        n_threads = min(self.config.threads, PARTS)
+        n_threads = min(self.config.threads_of_a_gradient, PARTS)
         self._crew, self._seats = Crew(n_threads), seats(n_threads)
         self._room = room_for(self._sizes, n_threads, self.layout.dtype)
         self._gradient = self.layout.zeros()
