@@ -6,8 +6,8 @@ import numpy as np
 
 from trainer.arrays import Ints
 
-# The second word of the key says what the numbers are for. Epochs count up from ORDER and from SAMPLES.
-_WEIGHTS, _SPLIT, _ORDER, _SAMPLES = 1, 2, 1 << 32, 1 << 62
+# The second word of the key says what the numbers are for. Epochs count up from ORDER.
+_WEIGHTS, _SPLIT, _ORDER = 1, 2, 1 << 32
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> Ints:
@@ -18,11 +18,6 @@ def epoch_order(n: int, seed: int, epoch: int) -> Ints:
 def weights_generator(seed: int) -> np.random.Generator:
     """The generator of the initial weights."""
     return _generator(seed, _WEIGHTS)
-
-
-def samples_generator(seed: int, epoch: int) -> np.random.Generator:
-    """The generator of what is sampled after an epoch."""
-    return _generator(seed, _SAMPLES + epoch)
 
 
 def split(n: int, valid_fraction: float, seed: int = 0) -> tuple[Ints, Ints]:

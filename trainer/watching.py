@@ -13,13 +13,15 @@ from typing import Protocol, cast
 from trainer import watching_answers
 from trainer.arrays import Floats, Ints
 from trainer.config import ClassifierConfig, Common, Head, Watch
+from trainer.data.vocabulary import Vocabulary
 from trainer.models import Model
+from trainer.sampling import sample
 from trainer.state import TrainingState
 from trainer.watching_answers import Answers, Part
 from trainer.watching_layers import dead_units
-from trainer.watching_sentences import Words, sentences
 
-_SAMPLES = 10
+_SAMPLES = 10  # validation sequences shown
+_SENTENCES, _MOST_WORDS = 5, 30
 
 
 class Keeper(Protocol):
@@ -35,6 +37,12 @@ class Predicts(Protocol):
 
     def predict(self, values: Floats, offsets: Ints, weights: Floats) -> Floats:
         """Answers (N, O) to the sequences packed in values, (rows, n_in), and offsets, (N+1)."""
+
+
+class Writes(Protocol):
+    """What is asked of a language model beyond trainer.models.Model."""
+
+    vocabulary: Vocabulary
 
 
 @dataclass(slots=True)
@@ -54,10 +62,14 @@ class Watching:
         if isinstance(self.config, ClassifierConfig):
             metrics |= self._answers(self.config, state)
         elif Watch.SAMPLES in self.config.watch:
-            words = cast(Words, self.model).vocabulary.words
-            text = sentences(words, state.layout.unpack(state.weights), self.config.seed, state.epoch + 1)
-            self.keeper.artifact("samples.txt", text)
+            self.keeper.artifact("samples.txt", self._sentences(state))
         return metrics
+
+    def _sentences(self, state: TrainingState) -> str:
+        """Some that the model makes up, the same for the same weights, seed and epoch."""
+        vocabulary, named = cast(Writes, self.model).vocabulary, state.layout.unpack(state.weights)
+        drawn = sample(named, vocabulary, _SENTENCES, seed=self.config.seed + state.epoch, longest=_MOST_WORDS)
+        return f"epoch {state.epoch + 1}\n" + "".join(" ".join(words) + "\n" for words in drawn)
 
     def _answers(self, config: ClassifierConfig, state: TrainingState) -> dict[str, float]:
         if not {Watch.HEADS, Watch.CONFUSION, Watch.FEATURES, Watch.SAMPLES}.intersection(config.watch):

@@ -41,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("checkpoint", "queueing.cli.checkpoint:checkpoint", "fetch a run's checkpoint", _run, _best, _into)
     verb("sample", "queueing.cli.trainer:sample", "draw sentences from a language model's run", _run, _sample)
     verb("warm", "queueing.cli.trainer:warm", "compile the trainer's kernels now, so that no run waits for it")
+    verb("bench", "queueing.cli.trainer:bench", "time the trainer: threads x batch sizes, two ways to share", _bench)
     verb("stop", "queueing.cli.change:stop", "cancel runs; a running one gets its grace first", _runs)
     verb("requeue", "queueing.cli.change:requeue", "put runs back into the queue", _runs, _requeue)
     verb("config", "queueing.cli.config:config", "show each setting, its value and where it comes from")
@@ -117,6 +118,10 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=_count, default=0, metavar="N", help="another seed, other sentences (default 0)")
     parser.add_argument("--temperature", type=_above_zero, default=1.0, metavar="T", help="below 1: safer words")
     parser.add_argument("--prefix", default="", metavar="WORDS", help="what each sentence begins with")
+
+
+def _bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="a small network and few sentences: under a minute")
 
 
 def _requeue(parser: argparse.ArgumentParser) -> None:

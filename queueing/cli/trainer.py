@@ -32,13 +32,18 @@ def sample(options: argparse.Namespace) -> int:
 
 def warm(options: argparse.Namespace) -> int:
     """Compile every kernel for both precisions, or find that this has been done."""
-    return _trainer(["--warm", *(["--json"] if options.json else [])])
+    return _trainer(["--warm", *(["--json"] * options.json)])
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Time and loss of the language model by number of threads and batch size, synchronous and asynchronous."""
+    return _trainer(["--bench", *(["--quick"] * options.quick), *(["--json"] * options.json)])
 
 
 def _sampling(options: argparse.Namespace) -> list[str]:
     told = ["--count", str(options.count), "--seed", str(options.seed), "--temperature", str(options.temperature)]
     told += ["--best"] * options.best
-    return [*told, f"--prefix={options.prefix}", *(["--json"] if options.json else [])]
+    return [*told, f"--prefix={options.prefix}", *(["--json"] * options.json)]
 
 
 def _trainer(arguments: Sequence[str]) -> int:
