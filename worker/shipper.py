@@ -47,6 +47,14 @@ class _Position:
     summary: dict[str, MetricSummary] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """How long the child's files were when we looked."""
+
+    events_bytes: int
+    output_bytes: int
+
+
 class Shipper:
     """Ships every `pause_s` seconds in a thread of its own; `finish` ships the rest."""
 
@@ -106,15 +114,10 @@ class Shipper:
 
     def _ship_all(self, *, final: bool) -> None:
         """First the points, then the newest checkpoint: its pointer never runs ahead of what belongs to it."""
-        while True:
-            unannounced = self._unannounced()
-            if self._cargo is None:
-                self._cargo = self._load(final=final)
-            if self._cargo is None:
-                break
-            self._store.ship(self._run.id, self._run.attempt, self._cargo.shipment, self._cargo.summary)
-            self._accepted(self._cargo)
-            self._cargo = None
+        unannounced = self._unannounced()
+        written = self._written()  # no further: a child that writes on without a pause would keep us from publishing
+        while self._next_cargo(written, final=final):
+            self._ship_cargo()
         if not self._announced and unannounced is not None:
             step, line = _step_in(unannounced), self._reader.lines
             self._announced = [Announced(name=unannounced.name, step=step, line=line)]
@@ -122,9 +125,24 @@ class Shipper:
         self._publish()
         self._keep_artifacts()
 
-    def _load(self, *, final: bool) -> _Cargo | None:
-        events = _whole_lines(_read(self._folder.events, self._position.events_bytes), final=final)
-        output = _read(self._folder.output, self._position.output_bytes)
+    def _written(self) -> _Written:
+        return _Written(events_bytes=_size(self._folder.events), output_bytes=_size(self._folder.output))
+
+    def _next_cargo(self, written: _Written, *, final: bool) -> bool:
+        """Whether there is something to ship: what MongoDB has not accepted yet comes first."""
+        self._cargo = self._cargo or self._load(written, final=final)
+        return self._cargo is not None
+
+    def _ship_cargo(self) -> None:
+        assert self._cargo is not None
+        self._store.ship(self._run.id, self._run.attempt, self._cargo.shipment, self._cargo.summary)
+        self._accepted(self._cargo)
+        self._cargo = None
+
+    def _load(self, written: _Written, *, final: bool) -> _Cargo | None:
+        events = _read(self._folder.events, self._position.events_bytes, written.events_bytes)
+        events = _whole_lines(events, final=final)
+        output = _read(self._folder.output, self._position.output_bytes, written.output_bytes)
         if not events and not output:
             return None
         batch = self._reader.read(events, time.time())
@@ -229,11 +247,18 @@ class Shipper:
             del self._artifacts[0]
 
 
-def _read(path: Path, offset: int) -> bytes:
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _read(path: Path, offset: int, end: int) -> bytes:
     try:
         with open(path, "rb") as file:
             file.seek(offset)
-            return file.read(MOST_BYTES)
+            return file.read(max(0, min(MOST_BYTES, end - offset)))
     except FileNotFoundError:
         return b""
 

@@ -67,6 +67,23 @@ def test_the_best_checkpoint_can_be_fetched_long_after_it_was_overtaken(lab: Lab
     assert "step 4, " in lab.labq("show", run.id).stdout
 
 
+def test_a_script_that_never_stops_talking_gets_its_checkpoints_stored(lab: Lab) -> None:
+    run = enqueue(
+        lab,
+        "chatty",
+        "import labq, time\n"
+        "for step in range(100_000):\n"
+        "    labq.log(step, loss=1.0)\n"
+        "    if step % 200 == 0: labq.checkpoint({'step': step}, step=step)\n"
+        "    time.sleep(0.001)\n",
+    )
+    lab.worker()
+    stored = {lab.wait_for_checkpoint(run).checkpoint}
+    until(lambda: stored.add(lab.run(run).checkpoint) or len(stored) > 3, 30, what="a fourth checkpoint")
+    lab.labq("stop", run.id)
+    lab.wait_until_ended(run)
+
+
 def test_links_and_vanishing_files_among_the_checkpoints_do_no_harm(lab: Lab) -> None:
     run = enqueue(
         lab,
