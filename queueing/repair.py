@@ -4,18 +4,22 @@ It runs in every worker, also while it is busy, under a short lease so that one 
 twice is harmless: every step is fenced or idempotent.
 """
 
+import time
 from dataclasses import dataclass
 
 from queueing.doorbell import Doorbell
 from queueing.retry import verdict
 from store.errors import DoorbellUnavailable, Superseded
-from store.runs import Ending
+from store.runs import Ending, Run
 from store.settings import Settings
 from store.states import Reason, State
 from store.store import Store
 
 RING_AT_MOST = 200
 """Tickets checked per round. One ticket is one claim, so the next round follows before the workers run dry."""
+
+RELEASE_AT_MOST = 50
+"""Leases released per round: a machine room that lost its power must not keep whoever repairs from renewing."""
 
 LOST = Ending(reason=Reason.LOST, message="the worker was not heard of before its lease ended")
 ABANDONED = Ending(reason=Reason.LOST, message="the supervisor ended abnormally")
@@ -28,26 +32,42 @@ class Repaired:
     released: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     rung: int = 0
+    unfinished: bool = False
+    """More leases are over than one round releases: the next one should follow soon."""
 
 
 def repair(store: Store, doorbell: Doorbell, settings: Settings, owner: str) -> Repaired | None:
     """One round, or None when somebody else is at it.
 
     When MongoDB was away, every lease has run out while its holder trained on. So after a gap nobody is released for
-    the length of one lease: time for the living to renew.
+    the length of one lease: time for the living to renew. A gap is any pause between two rounds in which a lease can
+    run out although its holder asks for a renewal every `renew_s` seconds.
     """
-    steady_s = store.lock("repair", owner, settings.repair_s, gap_s=settings.lease_s + settings.look_s)
+    gap_s = settings.lease_s - settings.renew_s - settings.repair_s
+    steady_s = store.lock("repair", owner, settings.repair_s, gap_s=gap_s)
     if steady_s is None:
         return None
-    released: list[str] = []
-    failed: list[str] = []
-    for run in store.expired() if steady_s >= settings.lease_s else []:
+    over = store.expired(RELEASE_AT_MOST + 1) if steady_s >= settings.lease_s else []
+    ended = _release(store, over[:RELEASE_AT_MOST], time.monotonic() + settings.renew_s / 2)
+    return Repaired(
+        released=tuple(run.id for run in ended if run.state is State.QUEUED),
+        failed=tuple(run.id for run in ended if run.state is not State.QUEUED),
+        rung=ring_missing(store, doorbell),
+        unfinished=len(ended) < len(over),
+    )
+
+
+def _release(store: Store, over: list[Run], deadline: float) -> list[Run]:
+    """Those of the lost runs that were settled before the deadline, as they are now."""
+    ended = []
+    for run in over:
+        if time.monotonic() > deadline:
+            break
         try:
-            after = store.settle(run.id, run.attempt, lambda now: verdict(now, LOST), only_expired=True)
+            ended.append(store.settle(run.id, run.attempt, lambda now: verdict(now, LOST), only_expired=True))
         except Superseded:
             continue
-        (released if after.state is State.QUEUED else failed).append(run.id)
-    return Repaired(released=tuple(released), failed=tuple(failed), rung=ring_missing(store, doorbell))
+    return ended
 
 
 def ring_missing(store: Store, doorbell: Doorbell) -> int:

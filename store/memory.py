@@ -254,10 +254,10 @@ class MemoryStore:
             return self._put(settled(run, settlement, now))
 
     # ── repair ──
-    def expired(self) -> list[Run]:
-        """Running runs whose lease is over."""
+    def expired(self, limit: int = 100) -> list[Run]:
+        """Running runs whose lease is over, `limit` at most."""
         now = self.now()
-        return [run for run in self._runs.values() if run.lease is not None and run.lease.until < now]
+        return [run for run in self._runs.values() if run.lease is not None and run.lease.until < now][:limit]
 
     def held_by(self, worker_name: str) -> list[Run]:
         """Running runs whose lease this worker holds."""

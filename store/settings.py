@@ -199,6 +199,7 @@ def _check_together(settings: Settings) -> None:
         raise BadSettings(
             f"renew_s is {settings.renew_s:g}, lease_s {settings.lease_s:g}; renew at least twice a lease"
         )
+    _check_rounds(settings)
     if settings.keep_checkpoints < 1:
         raise BadSettings("keep_checkpoints is 0; a run needs at least 1 to go on from")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", settings.queue):
@@ -210,6 +211,17 @@ def _check_together(settings: Settings) -> None:
     wrong = [to for to in settings.notify_to if not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", to)]
     if wrong:
         raise BadSettings(f"notify_to: {wrong[0][:80]!r} is no e-mail address")
+
+
+def _check_rounds(settings: Settings) -> None:
+    """Rounds of repair that lie further apart look like an outage of MongoDB, after which nobody is released."""
+    longest_s = 0.8 * (settings.lease_s - settings.renew_s)
+    for name in ("repair_s", "look_s"):
+        if getattr(settings, name) > longest_s:
+            raise BadSettings(
+                f"{name} is {getattr(settings, name):g}; allowed with lease_s {settings.lease_s:g} and renew_s "
+                f"{settings.renew_s:g}: at most {longest_s:g}, or runs of dead workers would never be released"
+            )
 
 
 def _nearest(key: str) -> str:

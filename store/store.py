@@ -127,8 +127,8 @@ class Store(Protocol):
         """End the attempt and record what is owed, in one write, decided on the run as it is then."""
 
     # ── repair ──
-    def expired(self) -> list[Run]:
-        """Running runs whose lease is over."""
+    def expired(self, limit: int = 100) -> list[Run]:
+        """Running runs whose lease is over, `limit` at most."""
 
     def held_by(self, worker_name: str) -> list[Run]:
         """Running runs whose lease this worker holds."""

@@ -27,18 +27,20 @@ class Call(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How long a run may go on without a renewal, and how long its script then has to leave."""
+    """How often the lease is renewed, how long a run may go on without, and how long its script then has to leave."""
 
+    renew_s: float
     alone_s: float
     grace_s: float
 
 
-def terms(task: Task, lease_s: float, outage_grace_s: float) -> Terms:
-    """An exclusive run must be gone before its lease ends; any other may train through an outage."""
+def terms(task: Task, settings: Settings) -> Terms:
+    """An exclusive run must be gone before its lease ends, so it is renewed more often; others may train through."""
     if not task.exclusive:
-        return Terms(alone_s=outage_grace_s, grace_s=task.grace_s)
-    grace_s = min(task.grace_s, 0.4 * lease_s)
-    return Terms(alone_s=0.8 * lease_s - grace_s, grace_s=grace_s)
+        return Terms(renew_s=settings.renew_s, alone_s=settings.outage_grace_s, grace_s=task.grace_s)
+    grace_s = min(task.grace_s, 0.4 * settings.lease_s)
+    alone_s = 0.8 * settings.lease_s - grace_s
+    return Terms(renew_s=min(settings.renew_s, alone_s / 4), alone_s=alone_s, grace_s=grace_s)
 
 
 class Keeper:
@@ -55,7 +57,7 @@ class Keeper:
     ) -> None:
         self._store, self._doorbell, self._settings = store, doorbell, settings
         self._worker, self._run, self._tell = replace(worker, run=run.id), run, tell
-        self.terms = terms(run.task, settings.lease_s, settings.outage_grace_s)
+        self.terms = terms(run.task, settings)
         self._renewed_at = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="keeper", daemon=True)
@@ -93,9 +95,9 @@ class Keeper:
                 return
             # Only right after a renewal: while our own lease may be over we would release ourselves.
             if self._renewed_at >= began and time.monotonic() >= next_repair:
-                self._repair()
-                next_repair = time.monotonic() + self._settings.repair_s
-            pause_s = min(self._settings.renew_s, max(0.05, next_repair - time.monotonic()))
+                unfinished = self._repair()
+                next_repair = time.monotonic() + (0.0 if unfinished else self._settings.repair_s)
+            pause_s = min(self.terms.renew_s, max(0.05, next_repair - time.monotonic()))
 
     def _renew(self) -> bool:
         asked_at = time.monotonic()
@@ -115,11 +117,15 @@ class Keeper:
             self._tell(Call.CANCEL if wish is Wish.CANCEL else Call.REQUEUE)
         return True
 
-    def _repair(self) -> None:
+    def _repair(self) -> bool:
+        """One round; whether another should follow soon."""
         try:
             done = repair(self._store, self._doorbell, self._settings, self._worker.name)
         except LabqError as error:
             warn("repair-failed", error=error)
-            return
-        if done is not None and (done.released or done.failed):
+            return False
+        if done is None:
+            return False
+        if done.released or done.failed:
             say("repaired", released=",".join(done.released), failed=",".join(done.failed), rung=done.rung)
+        return done.unfinished

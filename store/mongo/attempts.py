@@ -155,10 +155,10 @@ class Attempts(Runs, History):
         return self.in_transaction(work)
 
     @guarded
-    def expired(self) -> list[Run]:
-        """Running runs whose lease is over on the server's clock."""
+    def expired(self, limit: int = 100) -> list[Run]:
+        """Running runs whose lease is over on the server's clock, `limit` at most."""
         over = {"state": State.RUNNING.value, "$expr": {"$lt": ["$lease.until", "$$NOW"]}}
-        return _readable(self.database["runs"].find(over).limit(1000))
+        return _readable(self.database["runs"].find(over).limit(limit))
 
     @guarded
     def held_by(self, worker_name: str) -> list[Run]:

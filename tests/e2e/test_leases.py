@@ -116,6 +116,14 @@ def test_an_exclusive_run_is_stopped_before_its_lease_ends(lab: Lab) -> None:
     until(lambda: lab.labq("stop", run.id).returncode == 0)
 
 
+def test_an_exclusive_run_goes_on_when_renewals_are_rare(lab: Lab) -> None:
+    run = lab.enqueue_steps("rare", steps=400, pause_s=0.02, more="exclusive = true")
+    lab.worker("--burst", LABQ_LEASE_S="4", LABQ_RENEW_S="2", LABQ_REPAIR_S="1.5")
+    ended = lab.wait_until_ended(run)
+    assert (ended.state, ended.attempt) == (State.FINISHED, 1)
+    assert f"fenced run={run.id}" not in lab.log_text()
+
+
 def test_everything_works_without_redis(lab: Lab, undisturbed: dict[str, Any]) -> None:
     lab.kill_server("redis")
     run = lab.enqueue_steps("no-redis")

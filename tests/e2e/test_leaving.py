@@ -64,7 +64,7 @@ def test_two_signals_stop_at_once_and_lose_nothing(lab: Lab, undisturbed: dict[s
 
 
 def test_an_idle_worker_leaves_at_once(lab: Lab) -> None:
-    worker = lab.worker(LABQ_LOOK_S="30")
+    worker = lab.worker(LABQ_LOOK_S="30", LABQ_LEASE_S="60")
     until(lambda: any(w.pid == worker.pid for w in lab.store.workers(60)), what="the worker's sign of life")
     time.sleep(0.2)  # now it waits for a ticket
     worker.send_signal(signal.SIGTERM)

@@ -57,6 +57,15 @@ def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, text: str, says:
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["look_s", "repair_s"])
+def test_rounds_of_repair_too_far_apart_to_release_anybody_are_refused(tmp_path: Path, name: str) -> None:
+    text = f"{name} = 13"
+    (tmp_path / "labq.toml").write_text(text)
+    with pytest.raises(BadSettings, match=f"{name} is 13; allowed with lease_s 20 and renew_s 5: at most 12"):
+        load(tmp_path, {})
+    assert load(tmp_path, {"LABQ_LEASE_S": "30"}).settings.lease_s == 30.0
+
+
 def test_an_unknown_variable_is_refused_but_the_protocols_are_not(tmp_path: Path) -> None:
     load(tmp_path, {"LABQ_RUN": "abc", "LABQ_EVENTS": "/x", "OTHER": "1"})
     with pytest.raises(BadSettings, match="environment: LABQ_MONGO_URI"):
