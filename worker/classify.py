@@ -1,5 +1,6 @@
 """Why a child ended: from how it was stopped, its exit code, and its last words. Pure."""
 
+import errno
 import re
 import signal
 
@@ -12,6 +13,14 @@ OUT_OF_MEMORY = re.compile(
 )
 DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|\[Errno 28\]|\[Errno 122\]")
 LAST_LINES = 40
+
+MACHINE_TROUBLE = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE,
+        errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE,
+    }
+)  # fmt: skip
+"""Why a child may fail to start here that would start elsewhere, or later: disk, memory, processes, open files."""
 
 
 def classify(
@@ -27,6 +36,16 @@ def classify(
         peak_memory_bytes=peak_memory_bytes,
         message="" if reason is None else _message(exit_code, signal_number, tail),
     )
+
+
+def is_machine_trouble(error: Exception) -> bool:
+    """Whether a child that could not be started might well be elsewhere, or later."""
+    return isinstance(error, OSError) and error.errno in MACHINE_TROUBLE
+
+
+def reason_of_trouble(error: OSError) -> Reason:
+    """What the record says when a machine could not carry out an attempt."""
+    return Reason.DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else Reason.REFUSED
 
 
 def traceback_in(tail: str) -> str:

@@ -9,7 +9,6 @@ SIGKILL of this process ends the child (PR_SET_PDEATHSIG); the worker above give
 too, the repair loop of any other worker does when the lease is over.
 """
 
-import errno
 import os
 import shutil
 import signal
@@ -17,6 +16,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,7 +31,7 @@ from store.states import Reason, State
 from store.store import Settlement, Store
 from store.workers import Worker
 from worker.child import Child, Launch, peak_memory_bytes, plan, sweep_descendants
-from worker.classify import classify
+from worker.classify import classify, is_machine_trouble, reason_of_trouble
 from worker.facts import host_facts, python_facts
 from worker.keeper import Call, Keeper
 from worker.linux import wait_readable
@@ -61,43 +62,38 @@ class Supervisor:
         """Run the attempt to its end, whatever that is; False when this machine cannot even begin."""
         self._listen_to_signals()
         self._keeper.start()
+        folder: RunDir | None = None
         try:
             folder = make_run_dir(self._settings.runs_dir, self._run)
-        except OSError as error:
-            self._give_up(error)
-            return False
-        try:
             ending = self._attempt(folder)
             if ending is not None and not self._superseded:
-                self._settle(ending)
+                self._settle(lambda run: verdict(run, ending))
+        except OSError as error:
+            return self._hand_on(error)
         except Superseded:
             self._superseded = True
         except StoreUnavailable as error:
             warn("given-up", run=self._run.id, attempt=self._run.attempt, error=error)
         except StoreFailed as error:
-            self._settle(Ending(reason=Reason.ERROR, message=f"could not be stored: {error}"[:500]))
+            unstored = Ending(reason=Reason.ERROR, message=f"could not be stored: {error}"[:500])
+            self._settle(lambda run: verdict(run, unstored))
         finally:
             self._keeper.stop()
             sweep_descendants()
             if self._superseded:
                 say("superseded", run=self._run.id, attempt=self._run.attempt)
-            folder.remove()
+            if folder is not None:
+                folder.remove()
         return True
 
-    def _give_up(self, error: OSError) -> None:
+    def _hand_on(self, error: OSError) -> bool:
         """The disk of this machine is no fault of the run: others may take it, this worker pauses."""
-        warn("no-run-dir", run=self._run.id, attempt=self._run.attempt, error=error)
-        message = f"{socket.gethostname()}: the run directory cannot be made: {error}"
-        ending = Ending(reason=_reason_of(error), message=message)
-        back = Settlement(
-            state=State.QUEUED,
-            reason=ending.reason,
-            ending=ending,
-            backoff_s=_OTHERS_FIRST_S,
-            setbacks=self._run.setbacks,
-        )
-        self._store.settle(self._run.id, self._run.attempt, back)
-        self._keeper.stop()
+        warn("machine-trouble", run=self._run.id, attempt=self._run.attempt, error=error)
+        message = f"{socket.gethostname()}: the attempt cannot go on here: {error}"
+        ending = Ending(reason=reason_of_trouble(error), message=message)
+        with suppress(Superseded):
+            self._settle(lambda run: _handed_on(run, ending))
+        return False
 
     # ── the attempt ──
     def _attempt(self, folder: RunDir) -> Ending | None:
@@ -108,6 +104,8 @@ class Supervisor:
             launch = plan(self._run, folder, os.environ, resume)
             child = Child(launch, folder.output)
         except (OSError, ValueError) as error:
+            if is_machine_trouble(error):
+                raise
             return Ending(reason=Reason.REFUSED, message=f"cannot be started: {_launch_problem(error, self._run)}")
         say("started", run=self._run.id, attempt=self._run.attempt, pid=child.pid)
         shipper = Shipper(
@@ -244,12 +242,12 @@ class Supervisor:
             pass
 
     # ── settling ──
-    def _settle(self, ending: Ending) -> None:
+    def _settle(self, decide: Callable[[Run], Settlement]) -> None:
         """Until MongoDB has it, or the outage grace is over: then the lease ends, and the run goes on elsewhere."""
         deadline = time.monotonic() + self._settings.outage_grace_s
         while True:
             try:
-                after = self._store.settle(self._run.id, self._run.attempt, lambda run: verdict(run, ending))
+                after = self._store.settle(self._run.id, self._run.attempt, decide)
                 break
             except StoreUnavailable as error:
                 if time.monotonic() > deadline or self._hurry:
@@ -288,8 +286,12 @@ def _tail(path: Path) -> str:
         return ""
 
 
-def _reason_of(error: OSError) -> Reason:
-    return Reason.DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else Reason.REFUSED
+def _handed_on(run: Run, ending: Ending) -> Settlement:
+    """Back into the queue at no cost, with the reason for the record; unless somebody wanted it gone."""
+    drained = verdict(run, replace(ending, reason=Reason.DRAINED))
+    if drained.state is not State.QUEUED:
+        return drained
+    return replace(drained, reason=ending.reason, ending=ending, backoff_s=_OTHERS_FIRST_S)
 
 
 def _launch_problem(error: Exception, run: Run) -> str:

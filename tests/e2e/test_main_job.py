@@ -3,8 +3,10 @@
 import email
 import email.policy
 import json
+import shlex
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -110,10 +112,30 @@ def test_a_machine_without_room_gives_the_run_to_others(lab: Lab, tmp_path: Path
         waiting = lab.run(run)
         assert (waiting.state, waiting.reason, waiting.setbacks) == (State.QUEUED, Reason.REFUSED, 0)
         assert waiting.ending is not None
-        assert "run directory cannot be made" in waiting.ending.message
+        assert "cannot go on here" in waiting.ending.message
     finally:
         (lab.home / "runs").unlink()
     lab.labq("stop", run.id)
+
+
+def test_a_machine_that_cannot_hold_the_checkpoint_gives_the_run_to_others(lab: Lab) -> None:
+    body = (
+        "import labq, numpy as np, sys\n"
+        "at = labq.resume()\n"
+        "labq.checkpoint({'w': np.zeros(500_000)}, step=1)\n"
+        "sys.exit(0 if at else 1)\n"
+    )
+    script = json.dumps([LABQ[0], str(lab.write("large.py", body))])
+    run = enqueue(lab, "large", f'name = "large"\ncommand = {script}\n')
+    lab.worker("--burst")
+    assert lab.wait_until_ended(run).checkpoint is not None
+    lab.labq("requeue", run.id)
+    worker = shlex.join([*LABQ, "worker", "--burst"])
+    subprocess.run(["sh", "-c", f"ulimit -f 1000; exec {worker}"], env=lab.env, cwd=lab.home, check=True, timeout=60)
+    waiting = lab.run(run)
+    assert (waiting.state, waiting.reason, waiting.setbacks, waiting.attempt) == (State.QUEUED, Reason.REFUSED, 0, 2)
+    lab.worker()
+    assert lab.wait_until_ended(run).state is State.FINISHED
 
 
 def test_a_time_limit_lets_the_script_checkpoint_and_then_fails_it(lab: Lab) -> None:

@@ -1,7 +1,9 @@
+import errno
+
 import pytest
 
 from store.states import Reason
-from worker.classify import classify, traceback_in
+from worker.classify import classify, is_machine_trouble, reason_of_trouble, traceback_in
 
 TRACE = """epoch 3
 Traceback (most recent call last):
@@ -55,3 +57,26 @@ def test_a_signal_is_named() -> None:
     ending = classify(stopped_for=None, exit_code=-9, said="", tail="", peak_memory_bytes=None)
     assert (ending.signal, ending.exit_code) == (9, None)
     assert "SIGKILL" in ending.message
+
+
+@pytest.mark.parametrize(
+    ("number", "machine", "reason"),
+    [
+        (errno.ENOSPC, True, Reason.DISK_FULL),
+        (errno.EDQUOT, True, Reason.DISK_FULL),
+        (errno.EAGAIN, True, Reason.REFUSED),
+        (errno.EMFILE, True, Reason.REFUSED),
+        (errno.ENOENT, False, Reason.REFUSED),
+        (errno.EACCES, False, Reason.REFUSED),
+        (errno.E2BIG, False, Reason.REFUSED),
+    ],
+)
+def test_a_machine_in_trouble_is_told_from_a_command_that_cannot_be_started(
+    number: int, machine: bool, reason: Reason
+) -> None:
+    error = OSError(number, "no")
+    assert (is_machine_trouble(error), reason_of_trouble(error)) == (machine, reason)
+
+
+def test_a_value_that_does_not_fit_its_format_is_no_trouble_of_the_machine() -> None:
+    assert not is_machine_trouble(ValueError("no"))

@@ -32,7 +32,7 @@ def a_lab(runs: int = 1) -> tuple[Clock, MemoryStore]:
     store = MemoryStore(clock)
     ids = [f"r{number:03}" for number in range(runs)]
     task = Task(command=("true",), workdir="/")
-    store.add_runs([Run(id=id, key=id, experiment="x", params={}, task=task, queued_at=clock()) for id in ids])
+    store.add_runs([Run(id=one, key=one, experiment="x", params={}, task=task, queued_at=clock()) for one in ids])
     while store.claim(WORKER, SETTINGS.lease_s):
         pass
     return clock, store
