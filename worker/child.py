@@ -5,7 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,17 @@ def plan(run: Run, folder: RunDir, base: Mapping[str, str], resume: Path | None)
     return Launch(command=tuple(command), workdir=Path(run.task.workdir), env=env)
 
 
+def _prepare() -> Callable[[], None]:
+    """Between fork and exec: it dies with us, and hears a Ctrl-C of its own like any programme; we ignore ours."""
+    die_with_us = dies_with_me()
+
+    def prepare() -> None:
+        die_with_us()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return prepare
+
+
 class Child:
     """A running child. Start it from the main thread: its death signal is bound to the thread that forks it."""
 
@@ -66,7 +77,7 @@ class Child:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=dies_with_me(),
+                preexec_fn=_prepare(),
             )
 
     @property

@@ -13,6 +13,8 @@ OUT_OF_MEMORY = re.compile(
 )
 DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|\[Errno 28\]|\[Errno 122\]")
 LAST_LINES = 40
+TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)
+"""Exit codes of a command, and of a shell around it, that was told to stop and has no handler."""
 
 MACHINE_TROUBLE = frozenset(
     {

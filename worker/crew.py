@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 from store.errors import ExitCode
 from store.logbook import say, warn
 from worker.linux import dies_with_me
+from worker.stopping import HURRY, STOP_SIGNALS, means_hurry
 
 _SLOWEST_RESTART_S = 30.0
 
@@ -21,7 +23,7 @@ class Crew:
         self._command = [sys.executable, "-P", "-m", "queueing.cli.main", "worker", *arguments]
         self._count = count
         self._members: list[subprocess.Popen[bytes]] = []
-        self._signals = 0
+        self._told_at: float | None = None
         self._restart_s = 0.5
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -31,7 +33,7 @@ class Crew:
     def run(self) -> int:
         """Until SIGTERM or Ctrl-C, or until every worker has left of itself. Returns the exit code."""
         signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self._on_signal)
@@ -45,7 +47,7 @@ class Crew:
 
     def _start(self) -> None:
         """Another member, unless we were told to stop; one that was started while the signal came hears of it too."""
-        if self._signals:
+        if self._stopping:
             return
         member = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=dies_with_me(), env=os.environ
@@ -54,14 +56,14 @@ class Crew:
         self._pass_on(member)
 
     def _pass_on(self, member: subprocess.Popen[bytes]) -> None:
-        if self._signals:
+        if self._stopping:
             member.send_signal(signal.SIGTERM)
 
     def _replace_dead(self) -> None:
         for member in [member for member in self._members if member.poll() is not None]:
             self._members.remove(member)
-            if member.returncode in (ExitCode.OK, ExitCode.USER_ERROR) or self._signals:
-                self._exit_code = max(self._exit_code, member.returncode if not self._signals else 0)
+            if member.returncode in (ExitCode.OK, ExitCode.USER_ERROR) or self._stopping:
+                self._exit_code = max(self._exit_code, member.returncode if not self._stopping else 0)
                 continue
             warn("worker-died", pid=member.pid, status=member.returncode, restart_s=self._restart_s)
             self._pause(self._restart_s)
@@ -74,10 +76,16 @@ class Crew:
         self._drain()
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        self._signals += 1
+        now = time.monotonic()
+        hurry = means_hurry(number, None if self._told_at is None else now - self._told_at)
+        self._told_at = self._told_at or now
         say("stopping", workers=len(self._members), signal=number)
         for member in self._members:
-            member.send_signal(signal.SIGTERM)
+            member.send_signal(HURRY if hurry else signal.SIGTERM)
+
+    @property
+    def _stopping(self) -> bool:
+        return self._told_at is not None
 
     def _drain(self) -> None:
         try:

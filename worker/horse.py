@@ -15,6 +15,7 @@ import psutil
 
 from store.logbook import warn
 from worker.linux import adopt_orphans, die_with_parent
+from worker.stopping import HURRY, STOP_SIGNALS
 
 
 class Outcome(IntEnum):
@@ -26,9 +27,6 @@ class Outcome(IntEnum):
     CRASHED = 12
     TROUBLE = 13
     HOPELESS = 14
-
-
-STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 @contextmanager
@@ -52,12 +50,10 @@ class Horse:
         if self.pid == 0:
             os._exit(_inside(look, parent))
 
-    def terminate(self) -> None:
-        """Once: checkpoint and requeue. Twice: now."""
-        try:
-            os.kill(self.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
+    def stop(self, *, hurry: bool) -> None:
+        """Checkpoint and requeue; in a hurry: at once."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, HURRY if hurry else signal.SIGTERM)
 
     def wait(self) -> Outcome:
         """How it ended. What it left behind when it was killed is swept: its orphans have become ours."""
@@ -76,7 +72,8 @@ def _inside(look: Callable[[], Outcome], parent: int) -> int:
         adopt_orphans()
         os.setpgrp()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in (signal.SIGTERM, HURRY):
+            signal.signal(number, signal.SIG_DFL)
         return look()  # stop signals stay held until somebody is there to hear them
     except BaseException:  # noqa: BLE001 - nothing may escape into the worker's stack below this fork
         traceback.print_exc()

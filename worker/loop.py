@@ -20,6 +20,7 @@ from store.workers import Worker
 from worker.horse import Horse, Outcome, stop_signals_held
 from worker.linux import adopt_orphans
 from worker.rundir import sweep
+from worker.stopping import STOP_SIGNALS, means_hurry
 from worker.supervisor import Supervisor
 
 _REDIS_RETRY_S = 1.0
@@ -66,13 +67,14 @@ class Loop:
         self._horse: Horse | None = None
         self._idle = False
         self._stopping = False
+        self._told_at: float | None = None
         self._mend = False
         self._crashes = 0
 
     def run(self) -> ExitCode:
         """Until SIGTERM or Ctrl-C; with `burst`, until there is nothing to do."""
         adopt_orphans()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a lost terminal; `nohup` says it does not matter
             signal.signal(signal.SIGHUP, self._on_signal)
@@ -185,16 +187,19 @@ class Loop:
             warn("given-back", run=run, worker=self._worker.name)
 
     # ── leaving ──
-    def _on_signal(self, _number: int, _frame: object) -> None:
-        """First signal: the run checkpoints and goes back into the queue. Second: at once, from its last checkpoint."""
+    def _on_signal(self, number: int, _frame: object) -> None:
+        """First request: the run checkpoints and goes back into the queue. Second: it goes at once."""
+        now = time.monotonic()
+        hurry = means_hurry(number, None if self._told_at is None else now - self._told_at)
+        self._told_at = self._told_at or now
         self._stopping = True
         if self._horse is not None:
-            self._horse.terminate()
+            self._horse.stop(hurry=hurry)
         elif self._idle:
             raise _Leave
 
     def _say_goodbye(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (*STOP_SIGNALS, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         if self._bell is not None:
             self._bell.leave()

@@ -31,12 +31,13 @@ from store.states import Reason, State
 from store.store import Settlement, Store
 from store.workers import Worker
 from worker.child import Child, Launch, peak_memory_bytes, plan, sweep_descendants
-from worker.classify import classify, is_machine_trouble, reason_of_trouble
+from worker.classify import TERMINATED, classify, is_machine_trouble, reason_of_trouble
 from worker.facts import host_facts, python_facts
 from worker.keeper import Call, Keeper
 from worker.linux import wait_readable
 from worker.rundir import RunDir, make_run_dir
 from worker.shipper import Shipper
+from worker.stopping import HURRY, STOP_SIGNALS
 
 T = TypeVar("T")
 TAIL_BYTES = 64 * 1024
@@ -125,7 +126,7 @@ class Supervisor:
         if not shipper.finish(self._settings.outage_grace_s, lambda: self._hurry):
             return Ending(reason=Reason.DRAINED, message="not all of it could be stored: MongoDB was away")
         ending = classify(
-            stopped_for=self._stop_for if self._interfered else None,
+            stopped_for=self._stop_for if self._interfered or exit_code in TERMINATED else None,
             exit_code=exit_code,
             said=shipper.said,
             tail=_tail(folder.output),
@@ -191,6 +192,8 @@ class Supervisor:
                 kill_at = now + self._keeper.terms.grace_s
             wait_readable(child.pid, self._wake_out.fileno(), self._patience_s(now, started_at, kill_at))
             self._drain_wakes()
+        # Asked to leave a moment before: what stops a whole machine told the child without us.
+        self._interfered = self._interfered or self._stop_for is not None
         return exit_code
 
     def _check_clocks(self, now: float, started_at: float) -> None:
@@ -212,15 +215,15 @@ class Supervisor:
 
     def _listen_to_signals(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, self._on_signal)
+        for number in (signal.SIGTERM, HURRY):
+            signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
         # Held since the fork: a signal that came between claim and here arrives now, and means "drain".
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
-    def _on_signal(self, _number: int, _frame: object) -> None:
-        """First: checkpoint and requeue. Second: now."""
-        if self._stop_for is not None:
-            self._hurry = True
+    def _on_signal(self, number: int, _frame: object) -> None:
+        """SIGTERM, however often: checkpoint and requeue. In a hurry: now."""
+        self._hurry = self._hurry or number == HURRY
         self._stop_for = self._stop_for or Reason.DRAINED
 
     def _on_call(self, call: Call) -> None:

@@ -1,7 +1,9 @@
 """Ctrl-C, SIGTERM, stop, requeue: asked to leave, a run loses nothing and a worker leaves nothing behind."""
 
+import json
 import os
 import signal
+import sys
 import time
 from subprocess import Popen
 from typing import Any
@@ -61,6 +63,76 @@ def test_two_signals_stop_at_once_and_lose_nothing(lab: Lab, undisturbed: dict[s
     assert lab.run(run).state is State.QUEUED
     check_all_gone(processes)
     finish_elsewhere(lab, run, undisturbed)
+
+
+SLOW_TO_SAVE = """
+import labq, sys, time
+
+labq.should_stop()
+labq.checkpoint({"step": 0}, step=0)
+while not labq.should_stop():
+    time.sleep(0.02)
+time.sleep(1.5)  # a large checkpoint takes its time
+labq.checkpoint({"step": 1}, step=1)
+sys.exit(0)
+"""
+
+
+def enqueue_script(lab: Lab, name: str, body: str) -> Run:
+    command = json.dumps([sys.executable, str(lab.write(f"{name}.py", body))])
+    done = lab.labq("enqueue", "--json", str(lab.write(f"{name}.toml", f'name = "{name}"\ncommand = {command}\n')))
+    return lab.store.run(json.loads(done.stdout)["ids"][0])
+
+
+@pytest.mark.parametrize("crew", [(), ("-n", "1"), ("-n", "2")], ids=["alone", "one", "crew"])
+def test_sigterm_to_every_process_at_once_is_one_request(lab: Lab, crew: tuple[str, ...]) -> None:
+    run = enqueue_script(lab, f"group-{len(crew)}-{'-'.join(crew)}", SLOW_TO_SAVE)
+    worker = lab.worker(*crew)
+    lab.wait_for_checkpoint(run)
+    for process in family(worker):
+        process.terminate()  # KillMode=control-group; the preemption of a Slurm step
+    assert worker.wait(timeout=20) == 0
+    after = lab.run(run)
+    assert (after.state, after.reason, after.setbacks) == (State.QUEUED, Reason.DRAINED, 0)
+    assert after.checkpoint is not None
+    assert after.checkpoint.step == 1
+    lab.labq("stop", run.id)
+
+
+def test_sigterm_to_every_process_costs_a_script_that_does_not_know_labq_no_retry(lab: Lab) -> None:
+    run = enqueue_script(lab, "group-plain", "import time\nprint('here', flush=True)\ntime.sleep(600)\n")
+    worker = lab.worker()
+    until(lambda: b"here" in lab.store.log_tail(run.id, 1, 100), what="its first word")
+    for process in reversed(family(worker)):
+        process.terminate()
+    assert worker.wait(timeout=20) == 0
+    after = lab.run(run)
+    assert (after.state, after.reason, after.setbacks) == (State.QUEUED, Reason.DRAINED, 0)
+    lab.labq("stop", run.id)
+
+
+def test_sigterm_after_a_requeue_is_the_first_request(lab: Lab) -> None:
+    run = enqueue_script(lab, "requeued", SLOW_TO_SAVE)
+    worker = lab.worker()
+    lab.wait_for_checkpoint(run)
+    lab.labq("requeue", run.id)
+    until(lambda: f"stopping run={run.id}" in lab.log_text(), what="the wish to be heard")
+    worker.terminate()
+    assert worker.wait(timeout=20) == 0
+    after = lab.run(run)
+    assert after.checkpoint is not None
+    assert after.checkpoint.step == 1
+    lab.labq("stop", run.id)
+
+
+def test_a_child_hears_its_own_ctrl_c(lab: Lab) -> None:
+    body = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(5)\n"
+    run = enqueue_script(lab, "ctrl-c", body)
+    assert lab.worker("--burst").wait(timeout=20) == 0
+    ending = lab.run(run).history[0].ending
+    assert ending is not None
+    assert ending.signal == signal.SIGINT
+    lab.labq("stop", run.id)
 
 
 def test_an_idle_worker_leaves_at_once(lab: Lab) -> None:
