@@ -16,10 +16,8 @@ def worker(options: argparse.Namespace) -> int:
 
         return Crew(options.count, _arguments(options)).run()
     from worker.loop import Loop, Offer
-    from worker.rundir import sweep
 
     settings = replace(settings, queue=options.queue or settings.queue)
-    sweep(settings.runs_dir)
     offer = Offer(queue=settings.queue, tags=tuple(options.tag), gpus=options.gpus, burst=options.burst)
     return Loop(settings, offer).run()
 

@@ -152,6 +152,7 @@ class Loop:
         return outcome
 
     def _inside_the_fork(self) -> Outcome:
+        sweep(self._settings.runs_dir)  # before we claim or give back what an orphan may still be working on
         try:
             store = connect(self._settings)
         except StoreUnavailable:
@@ -182,7 +183,6 @@ class Loop:
         return Outcome.RAN if done else Outcome.NOTHING
 
     def _give_back(self, released: tuple[str, ...]) -> None:
-        sweep(self._settings.runs_dir)
         for run in released:
             warn("given-back", run=run, worker=self._worker.name)
 
@@ -203,11 +203,11 @@ class Loop:
             signal.signal(number, signal.SIG_IGN)
         if self._bell is not None:
             self._bell.leave()
+        sweep(self._settings.runs_dir)
         with suppress(LabqError):
             store = connect(replace(self._settings, mongo_timeout_s=min(1.0, self._settings.mongo_timeout_s)))
             if self._mend:
                 self._give_back(release_own(store, self._worker.name))
             store.gone(self._worker.name)
             store.close()
-        sweep(self._settings.runs_dir)
         say("worker-left", name=self._worker.name)

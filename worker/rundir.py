@@ -4,16 +4,19 @@ import fcntl
 import json
 import os
 import shutil
-import time
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from store.logbook import warn
 from store.runs import Run
 
-_MAKING = ".making-"
-_MAKING_S = 600.0
+_TURN = ".turn"
+_DIE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +58,17 @@ class RunDir:
 
 
 def make_run_dir(runs_dir: Path, run: Run) -> RunDir:
-    """A fresh folder, locked by this process as long as it lives. Raises OSError."""
+    """A fresh folder, locked by this process as long as it lives. Raises OSError.
+
+    No two attempts share a name, not even those of two databases with one home.
+    """
     runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = runs_dir / f"{run.id}-{run.attempt}"
-    making = runs_dir / f"{_MAKING}{path.name}"
-    for leftover in (path, making):
-        if leftover.exists():
-            shutil.rmtree(leftover)
-    (making / "checkpoints").mkdir(mode=0o700, parents=True)
-    descriptor = os.open(making / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    making.rename(path)  # only now: a folder under its final name without a lock is one whose removal was cut short
+    with _no_sweep(runs_dir):  # a folder whose lock is not taken yet looks abandoned
+        path = Path(tempfile.mkdtemp(prefix=f"{run.id}-{run.attempt}-", dir=runs_dir))
+        descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     made = RunDir(path=path, lock=descriptor)
+    made.checkpoints.mkdir(mode=0o700)
     made.params.write_text(json.dumps(run.params), encoding="utf-8")
     made.events.touch(mode=0o600)
     return made
@@ -75,30 +77,61 @@ def make_run_dir(runs_dir: Path, run: Run) -> RunDir:
 def sweep(runs_dir: Path) -> list[str]:
     """Remove folders whose supervisor is gone (nobody holds their lock any more), and what still runs in their name.
 
-    A double-forked grandchild outlives a SIGKILL of the worker and its supervisor together; its environment names it.
+    A grandchild outlives a SIGKILL of the worker and its supervisor together; its environment names the folder. When
+    this returns it is dead, so nothing of an earlier attempt runs beside what this machine claims next.
     """
-    abandoned = [path for path in runs_dir.iterdir() if _is_abandoned(path)] if runs_dir.is_dir() else []
-    if abandoned:
-        _kill_processes_of({str(path) for path in abandoned})
+    if not runs_dir.is_dir():
+        return []
+    try:
+        with _no_sweep(runs_dir):
+            abandoned = [path for path in runs_dir.iterdir() if _is_abandoned(path)]
+            if abandoned:
+                _kill_processes_of({str(path) for path in abandoned})
+    except OSError as error:
+        warn("cannot-sweep", folder=runs_dir, error=error)
+        return []
     for path in abandoned:
         shutil.rmtree(path, ignore_errors=True)
     return [path.name for path in abandoned]
 
 
+@contextmanager
+def _no_sweep(runs_dir: Path) -> Iterator[None]:
+    """One process at a time makes or sweeps."""
+    descriptor = os.open(runs_dir / _TURN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _kill_processes_of(folders: set[str]) -> None:
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("LABQ_DIR") in folders:
+    """Again until there is none: one that forks is in no list while it does."""
+    while found := [process for process in psutil.process_iter() if _folder_of(process) in folders]:
+        for process in found:
+            with suppress(psutil.Error):
                 process.kill()
-        except psutil.Error:
-            continue  # somebody else's, or gone
+        _, alive = psutil.wait_procs(found, timeout=_DIE_S)
+        if alive:
+            warn("does-not-die", pids=",".join(str(process.pid) for process in alive))
+            return
+
+
+def _folder_of(process: psutil.Process) -> str | None:
+    try:
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.environ().get("LABQ_DIR")
+    except psutil.Error:
+        return None  # somebody else's, or gone
 
 
 def _is_abandoned(path: Path) -> bool:
+    if path.name == _TURN:
+        return False
     try:
         descriptor = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return not path.name.startswith(_MAKING) or time.time() - path.stat().st_mtime > _MAKING_S
+        return True  # its making or its removal was cut short
     except OSError:
         return False
     try:

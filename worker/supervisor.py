@@ -35,7 +35,7 @@ from worker.classify import TERMINATED, classify, is_machine_trouble, reason_of_
 from worker.facts import host_facts, python_facts
 from worker.keeper import Call, Keeper
 from worker.linux import wait_readable
-from worker.rundir import RunDir, make_run_dir
+from worker.rundir import RunDir, make_run_dir, sweep
 from worker.shipper import Shipper
 from worker.stopping import HURRY, STOP_SIGNALS
 
@@ -57,12 +57,14 @@ class Supervisor:
         self._hurry = False
         self._superseded = False
         self._interfered = False
+        self._over = threading.Event()
         self._keeper = Keeper(store, doorbell, settings, worker, run, self._on_call)
 
     def carry_out(self) -> bool:
         """Run the attempt to its end, whatever that is; False when this machine cannot even begin."""
         self._listen_to_signals()
         self._keeper.start()
+        threading.Thread(target=self._sweep_beside, name="sweeper", daemon=True).start()
         folder: RunDir | None = None
         try:
             folder = make_run_dir(self._settings.runs_dir, self._run)
@@ -80,6 +82,7 @@ class Supervisor:
             self._settle(lambda run: verdict(run, unstored))
         finally:
             self._keeper.stop()
+            self._over.set()
             sweep_descendants()
             if self._superseded:
                 say("superseded", run=self._run.id, attempt=self._run.attempt)
@@ -172,6 +175,11 @@ class Supervisor:
                 pass
 
         threading.Thread(target=work, name="packages", daemon=True).start()
+
+    def _sweep_beside(self) -> None:
+        """What a killed worker left on this machine must not outlive its lease because all others here are busy."""
+        while not self._over.wait(self._settings.repair_s):
+            sweep(self._settings.runs_dir)
 
     # ── watching ──
     def _watch(self, child: Child) -> int:

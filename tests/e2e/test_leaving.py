@@ -248,6 +248,35 @@ def test_a_grandchild_in_a_session_of_its_own_does_not_survive(lab: Lab, how: st
     check_all_gone(processes)
 
 
+@pytest.mark.parametrize("beside", ["idle", "busy"])
+def test_what_a_killed_worker_left_is_dead_before_its_lease_is_over(lab: Lab, beside: str) -> None:
+    busy = lab.enqueue_steps("beside", steps=4000, pause_s=0.05) if beside == "busy" else None
+    other = lab.worker()
+    if busy is not None:
+        lab.wait_for_checkpoint(busy)
+    script = lab.write(f"left-{beside}.py", "import time\nprint('here', flush=True)\ntime.sleep(600)\n")
+    command = json.dumps(["sh", "-c", f"{sys.executable} {script}; true"])
+    if busy is None:
+        os.kill(other.pid, signal.SIGSTOP)  # the doomed one shall get it
+    text = f'name = "left-{beside}"\nexclusive = true\npriority = 9\ncommand = {command}\n'
+    lab.labq("enqueue", str(lab.write("left.toml", text)))
+    (run,) = lab.store.runs(_of(f"left-{beside}"))
+    doomed = lab.worker()
+    until(lambda: b"here" in lab.store.log_tail(run.id, 1, 100), what="its first word")
+    os.kill(other.pid, signal.SIGCONT)
+    (orphan,) = [p for p in psutil.Process(doomed.pid).children(recursive=True) if p.cmdline()[1:] == [str(script)]]
+    doomed.kill()
+    doomed.wait()
+    while is_alive(orphan):
+        assert lab.run(run).attempt == 1, "the next attempt runs beside it"
+        time.sleep(0.01)
+    lab.labq("stop", run.id)
+    lab.wait_until_ended(run)
+    if busy is not None:
+        lab.labq("stop", busy.id)
+        lab.wait_until_ended(busy)
+
+
 def _of(experiment: str) -> Any:
     from store.store import RunQuery
 
