@@ -27,6 +27,7 @@ class _Held:
     owner: str
     until: datetime
     since: datetime
+    taken: datetime
 
 
 class MemoryStore:
@@ -267,11 +268,13 @@ class MemoryStore:
         """Take or extend a named short lease."""
         with self._lock:
             now, held = self.now(), self._locks.get(name)
+            if held is not None and held.taken > now:
+                held = None  # the clock was set back: what was agreed before means nothing any more
             if held is not None and held.owner != owner and held.until >= now:
                 return None
             steady = held is not None and held.until + timedelta(seconds=gap_s) >= now
             since = held.since if held is not None and steady else now
-            self._locks[name] = _Held(owner, now + timedelta(seconds=lease_s), since)
+            self._locks[name] = _Held(owner, now + timedelta(seconds=lease_s), since, now)
             return (now - since).total_seconds()
 
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:
@@ -330,7 +333,7 @@ class MemoryStore:
                 due = notice.state is NoticeState.OWED and (notice.not_before is None or notice.not_before <= now)
                 held = self._locks.get(f"notice-{notice.id}")
                 if due and (held is None or held.until <= now):
-                    self._locks[f"notice-{notice.id}"] = _Held(owner, now + timedelta(seconds=lease_s), now)
+                    self._locks[f"notice-{notice.id}"] = _Held(owner, now + timedelta(seconds=lease_s), now, now)
                     self._outbox[notice.id] = replace(notice, tries=notice.tries + 1)
                     return self._outbox[notice.id]
             return None

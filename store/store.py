@@ -137,7 +137,8 @@ class Store(Protocol):
         """Take or extend a named short lease; None when somebody else holds it.
 
         Returns for how many seconds it has been held by anybody, gaps of less than `gap_s` included: a small number
-        means that the store, or everybody, was away until a moment ago.
+        means that the store, or everybody, was away until a moment ago. When the server's clock was set back, nobody
+        has held it.
         """
 
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:

@@ -109,8 +109,6 @@ class Loop:
         try:
             if self._stopping:
                 return
-            if self._offer.burst:
-                wait_s = 0.0
             self._ring_or_pause(wait_s)
         finally:
             self._idle = False
@@ -155,7 +153,9 @@ class Loop:
         sweep(self._settings.runs_dir)  # before we claim or give back what an orphan may still be working on
         try:
             store = connect(self._settings)
-        except StoreUnavailable:
+        except StoreUnavailable as error:
+            if not self._store_is_away:
+                warn("no-store", worker=self._worker.name, error=error)
             return Outcome.STORE_AWAY
         except LabqError as error:
             warn("no-store", worker=self._worker.name, error=error)

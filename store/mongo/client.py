@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import pymongo
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
+from dns.exception import DNSException
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
@@ -47,6 +48,8 @@ def connect(url: str, timeout_s: float) -> MongoClient[Document]:
             retryWrites=True,
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
+        if isinstance(error.__cause__ or error.__context__, DNSException | OSError):
+            raise StoreUnavailable(f"MongoDB's name cannot be looked up: {error}") from error
         raise BadSettings(f"mongo_url {mask_url(url)!r}: {error}") from error
 
 

@@ -43,15 +43,18 @@ class Crew(Connected):
         except DuplicateKeyError:
             pass  # made by somebody else at the same moment
         mine, over = {"$eq": ["$owner", {"$literal": owner}]}, {"$lt": ["$until", "$$NOW"]}
+        set_back = {"$gt": ["$taken", "$$NOW"]}  # the server's clock: what was agreed before means nothing any more
         steady = {"$gte": [_later("$until", gap_s), "$$NOW"]}
         taken = {
             "owner": {"$literal": owner},
             "until": _later("$$NOW", lease_s),
-            "since": {"$cond": [steady, "$since", "$$NOW"]},
+            "since": {"$cond": [{"$and": [steady, {"$not": [set_back]}]}, "$since", "$$NOW"]},
             "taken": "$$NOW",
         }
         document = locks.find_one_and_update(
-            {"_id": name, "$expr": {"$or": [mine, over]}}, [{"$set": taken}], return_document=ReturnDocument.AFTER
+            {"_id": name, "$expr": {"$or": [mine, over, set_back]}},
+            [{"$set": taken}],
+            return_document=ReturnDocument.AFTER,
         )
         held_s: float = (document["taken"] - document["since"]).total_seconds() if document else -1.0
         return held_s if document else None

@@ -57,11 +57,12 @@ def down(settings: Settings) -> tuple[str, ...]:
         return ()
     with _locked(where):
         live = {name: found for name, server in _ours(settings) if (found := server.running(where))}
+        if not live:
+            _check_host(where)
         for found in live.values():
             for one in found:
                 process.stop(one)
-        if _host_of(where) == socket.gethostname():
-            where.host_file.unlink()
+        where.host_file.unlink(missing_ok=True)
         shutil.rmtree(where.sockets, ignore_errors=True)  # nothing but sockets is in there
     return tuple(live)
 
@@ -74,13 +75,18 @@ def running(settings: Settings) -> dict[str, psutil.Process]:
 
 def _claim_host(where: Places) -> None:
     """Two machines with one home must not open the same data twice: Redis would not even notice."""
+    _check_host(where)
+    where.host_file.write_text(socket.gethostname())
+
+
+def _check_host(where: Places) -> None:
+    """Raises ServerFailed when the servers, and their sockets, are another machine's."""
     host = _host_of(where)
     if host not in ("", socket.gethostname()):
         raise ServerFailed(
             f"the servers of {where.home} run on {host}: work there, or `labq down` there, or choose another LABQ_HOME "
             f"(if {host} is gone for good: rm {where.host_file})"
         )
-    where.host_file.write_text(socket.gethostname())
 
 
 def _host_of(where: Places) -> str:

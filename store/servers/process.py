@@ -1,12 +1,14 @@
 """Detached server processes: started, recognised, stopped."""
 
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 STOP_S = 15.0
+_POLL_S = 0.02
 
 
 def start_detached(command: list[str], output: Path) -> subprocess.Popen[bytes]:
@@ -36,9 +38,18 @@ def stop(process: psutil.Process, patience_s: float = STOP_S) -> None:
     """SIGTERM, then SIGKILL for the one that does not listen."""
     try:
         process.terminate()
-        process.wait(patience_s)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(patience_s)
+        if not _ends(process, patience_s):
+            process.kill()
+            _ends(process, patience_s)
     except psutil.NoSuchProcess:
         pass
+
+
+def _ends(process: psutil.Process, patience_s: float) -> bool:
+    """Within that time. A zombie has ended: in a container whose first process reaps nobody it stays one for ever."""
+    deadline = time.monotonic() + patience_s
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True

@@ -14,6 +14,7 @@ from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSu
 from store.experiments import Experiment
 from store.memory import MemoryStore
 from store.metrics import Point, Shipment, summarize
+from store.mongo import MongoStore
 from store.notices import NoticeState
 from store.runs import Checkpoint, Ending, Notify, Resources, Run, Task
 from store.states import Reason, State, Wish
@@ -490,3 +491,21 @@ class TestStoreContract:
                 Experiment(name=name, owner="me", source="f", text="", created_at=when + timedelta(days=i))
             )
         assert [experiment.name for experiment in store.experiments()] == ["new", "old"]
+
+
+def test_a_clock_set_back_frees_a_lock_in_memory() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    store = MemoryStore(lambda: now)
+    assert store.lock("repair", "a", LONG_S, LONG_S) == 0.0
+    now -= timedelta(hours=1)
+    assert store.lock("repair", "b", LONG_S, LONG_S) == 0.0
+    assert store.lock("repair", "a", LONG_S, LONG_S) is None
+
+
+def test_a_clock_set_back_frees_a_lock_in_mongodb(mongo_store: MongoStore) -> None:
+    assert mongo_store.lock("repair", "a", LONG_S, LONG_S) is not None
+    hour = {"$add": ["$$ROOT.taken", 3_600_000]}  # an hour back: what it says lies in the future
+    later = {"taken": hour, "since": hour, "until": hour}
+    mongo_store.database["locks"].update_one({"_id": "repair"}, [{"$set": later}])
+    assert mongo_store.lock("repair", "b", LONG_S, LONG_S) == 0.0
+    assert mongo_store.lock("repair", "a", LONG_S, LONG_S) is None

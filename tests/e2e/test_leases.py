@@ -144,6 +144,17 @@ def test_a_worker_waits_for_servers_that_come_later(lab: Lab) -> None:
     assert lab.wait_until_ended(run).state is State.FINISHED
 
 
+def test_a_burst_without_servers_waits_calmly(lab: Lab) -> None:
+    env = {"LABQ_HOME": str(lab.home / "nowhere"), "LABQ_LOOK_S": "10", "LABQ_LEASE_S": "60"}
+    worker = psutil.Process(lab.worker("--burst", **env).pid)
+    until(lambda: "mongodb-away" in lab.log_text(), what="the first look")
+    before = worker.cpu_times()
+    time.sleep(3.0)
+    after = worker.cpu_times()
+    spent_s = sum(after[:4]) - sum(before[:4])
+    assert spent_s < 0.5, "a look per second, not a hundred"
+
+
 def test_attempts_keep_their_place_in_the_history(lab: Lab) -> None:
     run = lab.enqueue_steps("history")
     worker = lab.worker()

@@ -246,6 +246,9 @@ def test_a_grandchild_in_a_session_of_its_own_does_not_survive(lab: Lab, how: st
         worker.kill()
         lab.worker()  # the next worker on this machine sweeps
     check_all_gone(processes)
+    if how == "kill":
+        lab.labq("stop", run.id)
+        lab.wait_until_ended(run)
 
 
 @pytest.mark.parametrize("beside", ["idle", "busy"])
@@ -258,7 +261,7 @@ def test_what_a_killed_worker_left_is_dead_before_its_lease_is_over(lab: Lab, be
     command = json.dumps(["sh", "-c", f"{sys.executable} {script}; true"])
     if busy is None:
         os.kill(other.pid, signal.SIGSTOP)  # the doomed one shall get it
-    text = f'name = "left-{beside}"\nexclusive = true\npriority = 9\ncommand = {command}\n'
+    text = f'name = "left-{beside}"\nexclusive = true\ncommand = {command}\n'
     lab.labq("enqueue", str(lab.write("left.toml", text)))
     (run,) = lab.store.runs(_of(f"left-{beside}"))
     doomed = lab.worker()

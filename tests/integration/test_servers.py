@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,8 @@ import pytest
 from queueing.cli.doctor import examine
 from queueing.cli.main import main
 from store.connect import connect
-from store.errors import ServerFailed
-from store.servers import binaries, lifecycle
+from store.errors import BadSettings, ServerFailed, StoreUnavailable
+from store.servers import binaries, lifecycle, process
 from store.servers.places import places
 from store.settings import Settings
 
@@ -161,3 +162,39 @@ def test_a_second_up_waits_for_the_first(settings: Settings) -> None:
     for thread in threads:
         thread.join()
     assert sorted(len(one.started) for one in done) == [0, 2]
+
+
+def test_down_leaves_the_servers_of_another_machine_alone(settings: Settings) -> None:
+    where = places(settings.home)
+    where.sockets.mkdir(parents=True)
+    where.host_file.write_text("another-machine")
+    with pytest.raises(ServerFailed, match=r"run on another-machine: .*labq down"):
+        lifecycle.down(settings)
+    assert where.sockets.exists()
+    where.host_file.unlink()
+
+
+def test_down_stops_what_runs_here_whatever_the_machine_was_called(settings: Settings) -> None:
+    lifecycle.up(settings)
+    places(settings.home).host_file.write_text("the-old-name")
+    assert set(lifecycle.down(settings)) == {"redis", "mongod"}
+    assert lifecycle.running(settings) == {}
+
+
+def test_a_server_that_nobody_reaps_has_ended() -> None:
+    parent = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; exec sleep 601"], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    started = time.monotonic()
+    process.stop(child, patience_s=5.0)
+    assert time.monotonic() - started < 4.0
+    assert child.status() == psutil.STATUS_ZOMBIE
+    parent.kill()
+    parent.communicate()
+
+
+def test_a_name_that_cannot_be_looked_up_is_a_server_that_is_away() -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be looked up"):
+        connect(Settings(mongo_url="mongodb+srv://db.nowhere-labq.invalid/"))
+    with pytest.raises(BadSettings, match="port"):
+        connect(Settings(mongo_url="mongodb+srv://db.nowhere-labq.invalid:27017/"))
