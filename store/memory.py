@@ -148,11 +148,11 @@ class MemoryStore:
         """Drop the points that this attempt will make again."""
         with self._lock:
             run = self._held(run_id, attempt)
-            if checkpoint is None:
-                self._points[run_id] = []
-            else:
-                last = (checkpoint.attempt, checkpoint.line)
-                self._points[run_id] = [(a, p) for a, p in self._points[run_id] if (a, p.line) <= last]
+            last = (checkpoint.attempt, checkpoint.line) if checkpoint else (-1, 0)
+            points = self._points[run_id]
+            self._points[run_id] = [
+                (made_by, p) for made_by, p in points if made_by >= attempt or (made_by, p.line) <= last
+            ]
             return self._put(replace(began(run, checkpoint, facts), summary=self._summary(run_id)))
 
     def renew(self, run_id: str, attempt: int, lease_s: float) -> Wish | None:

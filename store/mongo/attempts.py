@@ -62,21 +62,21 @@ class Attempts(Runs, History):
 
     @guarded
     def begin(self, run_id: str, attempt: int, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run:
-        """Drop the points that this attempt will make again; then recompute the summary from those that stay.
+        """Choose the checkpoint; drop the points that this attempt will make again; recompute the summary of the rest.
 
-        The summary may take a while for millions of points, so it is no part of the transaction: nobody but this
-        attempt adds points meanwhile, and an attempt that dies in between is followed by one that begins anew.
+        Both may take a while for millions of points, so they are no part of the transaction: nobody but this attempt
+        adds points meanwhile, and an attempt that dies in between is followed by one that begins anew.
         """
 
         def work(session: Session) -> Run:
             run, now = self._held(run_id, attempt, session)
-            dropped = self._drop_points_after(run_id, checkpoint, session)
             new = began(run, checkpoint, facts)
             self._save(new, ("shipped", "checkpoint", "history", "progress"), session)
-            self._audit(run, "began", now, session, step=checkpoint and checkpoint.step, buckets_cut=dropped)
+            self._audit(run, "began", now, session, step=checkpoint and checkpoint.step)
             return new
 
         new = self.in_transaction(work)
+        self._drop_points_after(run_id, attempt, checkpoint)
         with pymongo.timeout(_SUMMARY_S):
             summary = self._summary(run_id)
         saved = self.database["runs"].update_one(_token(run_id, attempt), {"$set": {"summary": plain(summary)}})

@@ -14,6 +14,7 @@ from store.runs import Checkpoint, MetricSummary
 
 _ARRAYS = ("line", "step", "time", "value")
 LOG_CHUNK_BYTES = 256 * 1024
+_BUCKETS_AT_ONCE = 200
 
 
 class History(Connected):
@@ -85,23 +86,39 @@ class History(Connected):
         if documents:
             self.database["logs"].insert_many(documents, session=session)
 
-    def _drop_points_after(self, run_id: str, checkpoint: Checkpoint | None, session: Session) -> int:
-        """Remove what was reported after the checkpoint; return how many buckets were touched."""
-        metrics = self.database["metrics"]
-        if checkpoint is None:
-            return metrics.delete_many({"run": run_id}, session=session).deleted_count
-        later = {"run": run_id, "attempt": {"$gt": checkpoint.attempt}}
-        touched = metrics.delete_many(later, session=session).deleted_count
-        same = {"run": run_id, "attempt": checkpoint.attempt, "line": {"$gt": checkpoint.line}}
-        for bucket in list(metrics.find(same, session=session)):
-            touched += 1
-            kept = bisect_right(bucket["line"], checkpoint.line)
-            if kept == 0:
-                metrics.delete_one({"_id": bucket["_id"]}, session=session)
-            else:
-                cut = {array: bucket[array][:kept] for array in _ARRAYS}
-                metrics.update_one({"_id": bucket["_id"]}, {"$set": cut}, session=session)
-        return touched
+    def _drop_points_after(self, run_id: str, attempt: int, checkpoint: Checkpoint | None) -> None:
+        """Remove what attempts before this one reported after the checkpoint.
+
+        In pieces, outside any transaction: millions of points would outlast every time-out. Any attempt that follows
+        goes on from the same checkpoint or a later one, so doing it twice, late or by half is harmless.
+        """
+        since = checkpoint.attempt if checkpoint else -1
+        later = {"run": run_id, "attempt": {"$gt": since, "$lt": attempt}}
+        while gone := list(self.database["metrics"].find(later, {"_id": 1}).limit(_BUCKETS_AT_ONCE)):
+            self._delete(gone)
+        if checkpoint is not None and checkpoint.attempt < attempt:
+            same = {"run": run_id, "attempt": checkpoint.attempt}
+            for name in self.database["metrics"].distinct("name", same):
+                self._cut({**same, "name": name}, checkpoint.line)
+
+    def _cut(self, series: Document, line: int) -> None:
+        """Shorten one series of one attempt to that line, beginning at its end."""
+        newest_first = self.database["metrics"].find(series, {"line": 1}).sort("bucket", -1)
+        while newest := list(newest_first.clone().limit(_BUCKETS_AT_ONCE)):
+            gone = [bucket for bucket in newest if bucket["line"][0] > line]
+            self._delete(gone)
+            if len(gone) < len(newest):
+                self._shorten(newest[len(gone)], line)
+                return
+
+    def _shorten(self, bucket: Document, line: int) -> None:
+        kept = bisect_right(bucket["line"], line)
+        if kept < len(bucket["line"]):
+            shorter = {array: {"$slice": [f"${array}", kept]} for array in _ARRAYS}
+            self.database["metrics"].update_one({"_id": bucket["_id"]}, [{"$set": shorter}])
+
+    def _delete(self, buckets: list[Document]) -> None:
+        self.database["metrics"].delete_many({"_id": {"$in": [bucket["_id"] for bucket in buckets]}})
 
 
 def _push(run_id: str, attempt: int, name: str, number: int, points: list[Point]) -> UpdateOne:

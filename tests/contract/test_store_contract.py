@@ -14,9 +14,11 @@ from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSu
 from store.experiments import Experiment
 from store.memory import MemoryStore
 from store.metrics import Point, Shipment, summarize
-from store.mongo import MongoStore
+from store.mongo import MongoStore, open_store
 from store.notices import NoticeState
 from store.runs import Checkpoint, Ending, Notify, Resources, Run, Task
+from store.servers.places import places
+from store.settings import Settings
 from store.states import Reason, State, Wish
 from store.store import RunQuery, Settlement, Store
 from store.workers import Worker
@@ -509,3 +511,42 @@ def test_a_clock_set_back_frees_a_lock_in_mongodb(mongo_store: MongoStore) -> No
     mongo_store.database["locks"].update_one({"_id": "repair"}, [{"$set": later}])
     assert mongo_store.lock("repair", "b", LONG_S, LONG_S) == 0.0
     assert mongo_store.lock("repair", "a", LONG_S, LONG_S) is None
+
+
+def buckets(run: Run, attempt: int, name: str, count: int) -> list[dict[str, Any]]:
+    """Two points each, at lines 0, 1 | 2, 3 | …"""
+    fixed = {"run": run.id, "name": name, "attempt": attempt, "time": [1.0, 1.0], "value": [1.0, 2.0]}
+    return [{**fixed, "bucket": n, "line": [2 * n, 2 * n + 1], "step": [2 * n, 2 * n + 1]} for n in range(count)]
+
+
+def again(store: Store, run: Run) -> Run:
+    store.settle(run.id, run.attempt, Settlement(state=State.QUEUED, reason=Reason.LOST))
+    return until(lambda: store.claim(WORKER, LONG_S))
+
+
+def test_a_long_history_is_cut_in_pieces(mongo_store: MongoStore, tmp_path: Path) -> None:
+    first = claimed(mongo_store)
+    metrics = mongo_store.database["metrics"]
+    metrics.insert_many([*buckets(first, 1, "loss", 900), *buckets(first, 1, "rare", 2), *buckets(first, 1, "a", 51)])
+    file = tmp_path / "weights.bin"
+    file.write_bytes(b"w")
+    stored = mongo_store.publish_checkpoint(a_checkpoint(first, line=100), file, 2)
+    second = again(mongo_store, first)
+    metrics.insert_many(buckets(second, 2, "loss", 450))
+    third = again(mongo_store, second)
+    summary = mongo_store.begin(third.id, 3, stored, {}).summary
+    assert {name: one.count for name, one in summary.items()} == {"loss": 101, "rare": 4, "a": 101}
+    assert mongo_store.series(first.id, "loss").steps == tuple(range(101))
+    assert len(mongo_store.series(first.id, "loss").values) == 101
+
+
+def test_a_history_that_outlasts_a_time_out_does_not_keep_a_run_from_beginning(
+    mongo_store: MongoStore, servers: Settings
+) -> None:
+    first = claimed(mongo_store)
+    mongo_store.database["metrics"].insert_many(buckets(first, 1, "loss", 60_000))
+    second = again(mongo_store, first)
+    hasty = open_store(places(servers.home).mongo_url, mongo_store.database.name, timeout_s=1.0)
+    assert hasty.begin(second.id, 2, None, {}).summary == {}
+    assert hasty.series(first.id, "loss").values == ()
+    hasty.close()
