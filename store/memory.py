@@ -13,9 +13,10 @@ from typing import Any
 from store.attempts import began, requeued, settled
 from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, StoreFailed, Superseded
 from store.experiments import Experiment
+from store.files import open_regular
 from store.metrics import LogChunk, Point, Series, Shipment, extended
 from store.notices import Notice, NoticeState, notices_for
-from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, worth_keeping
+from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, artifact_name, worth_keeping
 from store.runs import Attempt as AttemptRecord
 from store.states import State, Wish, check_transition
 from store.store import Decision, RunQuery
@@ -224,13 +225,16 @@ class MemoryStore:
             file.write_bytes(data)
         return target
 
-    def add_artifact(self, run_id: str, attempt: int, path: Path) -> None:
+    def add_artifact(self, run_id: str, attempt: int, path: Path, source: str | None = None) -> None:
         """Keep a file with the run."""
-        data = path.read_bytes()
+        source = source or str(path)
+        with open_regular(path) as file:
+            data = file.read()
         with self._lock:
             self._held(run_id, attempt)
-            kept = Artifact(id=path.name, run=run_id, attempt=attempt, name=path.name, size_bytes=len(data))
-            self._artifacts[run_id, path.name] = (kept, data)
+            name = artifact_name(path.name, source, self.artifacts(run_id))
+            kept = Artifact(id=name, run=run_id, attempt=attempt, name=name, size_bytes=len(data), source=source)
+            self._artifacts[run_id, name] = (kept, data)
 
     def artifacts(self, run_id: str) -> list[Artifact]:
         """Kept files, by name."""
@@ -413,8 +417,9 @@ def _matches(run: Run, query: RunQuery) -> bool:
 
 
 def _content(path: Path) -> dict[str, bytes]:
-    if path.is_file():
-        return {"": path.read_bytes()}
+    if not path.is_dir():
+        with open_regular(path) as whole:
+            return {"": whole.read()}
     return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
 
 

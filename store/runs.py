@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, count
+from pathlib import PurePath
 from typing import Any
 
 from store.states import Reason, State, Wish
@@ -86,6 +88,8 @@ class Artifact:
     attempt: int
     name: str
     size_bytes: int
+    source: str = ""
+    """Where the script had it; a newer file from there replaces it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +203,16 @@ def worth_keeping(newest_first: Sequence[Checkpoint], keep: int) -> set[str]:
     best = next((checkpoint.id for checkpoint in newest_first if checkpoint.best), None)
     newest = {checkpoint.id for checkpoint in newest_first[: max(keep, 1)]}
     return newest if best is None else newest | {best}
+
+
+def artifact_name(file_name: str, source: str, kept: Sequence[Artifact]) -> str:
+    """The name to keep a file under: of what it replaces, else its own, else with a number that no other has."""
+    same = (one.name for one in kept if one.source == source or (not one.source and one.name == file_name))
+    if (replaced := next(same, None)) is not None:
+        return replaced
+    taken, path = {one.name for one in kept}, PurePath(file_name)
+    numbered = (f"{path.stem}-{number}{path.suffix}" for number in count(2))
+    return next(name for name in chain([file_name], numbered) if name not in taken)
 
 
 def made_progress(run: Run) -> bool:

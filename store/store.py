@@ -114,8 +114,11 @@ class Store(Protocol):
     def fetch_checkpoint(self, checkpoint: Checkpoint, folder: Path) -> Path:
         """Write the checkpoint into `folder`; return its path. Raises CheckpointDamaged."""
 
-    def add_artifact(self, run_id: str, attempt: int, path: Path) -> None:
-        """Keep a file with the run; a newer file of the same name replaces it. Raises OSError."""
+    def add_artifact(self, run_id: str, attempt: int, path: Path, source: str | None = None) -> None:
+        """Keep a file with the run; a newer file of the same source (default: the path) replaces it.
+
+        Files of one name from several places get numbers. Raises OSError, also for what is no file.
+        """
 
     def artifacts(self, run_id: str) -> list[Artifact]:
         """Kept files, by name."""

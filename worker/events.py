@@ -104,9 +104,14 @@ class EventReader:
 
 
 def worth_publishing(announced: Sequence[Announced]) -> list[Announced]:
-    """Of several that wait, oldest first: the newest best and the newest. Those overtaken are not worth the traffic."""
-    best = [one for one in announced if one.best][-1:]
-    return [*best, *(one for one in announced[-1:] if one not in best)]
+    """Of several that wait, oldest first: the newest best and the newest. Those overtaken are not worth the traffic.
+
+    Of one name the last alone counts: its file has replaced the others.
+    """
+    newest = {one.name: one.line for one in announced}
+    there = [one for one in announced if newest[one.name] == one.line]
+    best = [one for one in there if one.best][-1:]
+    return [*best, *(one for one in there[-1:] if one not in best)]
 
 
 def _event(raw: bytes) -> dict[str, Any]:

@@ -4,11 +4,11 @@ The files are the spool: while MongoDB is away they grow, and the same shipment 
 or the attempt is superseded. Offsets stored in the same transaction make a repeated shipment harmless.
 """
 
+import os
 import re
-import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,10 +20,8 @@ from store.metrics import Shipment, summarize
 from store.runs import Checkpoint, MetricSummary, Run
 from store.store import Store
 from worker.events import Announced, Batch, EventReader, worth_publishing
+from worker.published import Held, Mark, forget, hold, look, newest_file
 from worker.rundir import RunDir
-
-Mark = tuple[str, int, int]
-"""Name, inode, time of the rename."""
 
 MOST_BYTES = 1 << 20
 """Events or output per shipment: a transaction of a few thousand points takes some ten milliseconds."""
@@ -67,8 +65,9 @@ class Shipper:
         self._position = _Position(summary=dict(run.summary))
         self._cargo: _Cargo | None = None
         self._announced: list[Announced] = []  # those that wait to be published, oldest first
-        self._published: set[Mark] = set()
-        self._told: set[str] = set()
+        self._held: dict[str, Held] = {}
+        self._published: dict[Mark, int] = {}  # with the line that was stored with it
+        self._told: set[Mark] = set()
         self._artifacts: list[str] = []
         self.said = ""
         self._stop = threading.Event()
@@ -114,23 +113,21 @@ class Shipper:
 
     def _ship_all(self, *, final: bool) -> None:
         """First the points, then the newest checkpoint: its pointer never runs ahead of what belongs to it."""
-        unannounced = self._unannounced()
+        seen = look(self._folder.checkpoints)  # before the events are read: what was logged before a rename is shipped
         written = self._written()  # no further: a child that writes on without a pause would keep us from publishing
-        while self._next_cargo(written, final=final):
+        while self._next_cargo(written, seen, final=final):
             self._ship_cargo()
-        if not self._announced and unannounced is not None:
-            step, line = _step_in(unannounced), self._reader.lines
-            self._announced = [Announced(name=unannounced.name, step=step, line=line)]
-            self._told.add(unannounced.name)
+        if not self._announced:
+            self._announce_newest(seen)
         self._publish()
         self._keep_artifacts()
 
     def _written(self) -> _Written:
         return _Written(events_bytes=_size(self._folder.events), output_bytes=_size(self._folder.output))
 
-    def _next_cargo(self, written: _Written, *, final: bool) -> bool:
+    def _next_cargo(self, written: _Written, seen: Mapping[str, Mark], *, final: bool) -> bool:
         """Whether there is something to ship: what MongoDB has not accepted yet comes first."""
-        self._cargo = self._cargo or self._load(written, final=final)
+        self._cargo = self._cargo or self._load(written, seen, final=final)
         return self._cargo is not None
 
     def _ship_cargo(self) -> None:
@@ -139,13 +136,16 @@ class Shipper:
         self._accepted(self._cargo)
         self._cargo = None
 
-    def _load(self, written: _Written, *, final: bool) -> _Cargo | None:
-        events = _read(self._folder.events, self._position.events_bytes, written.events_bytes)
-        events = _whole_lines(events, final=final)
+    def _load(self, written: _Written, seen: Mapping[str, Mark], *, final: bool) -> _Cargo | None:
+        read = _read(self._folder.events, self._position.events_bytes, written.events_bytes)
+        events = _whole_lines(read, final=final)
+        batch = self._reader.read(events, time.time())
+        self._told.update(seen[one.name] for one in batch.checkpoints if one.name in seen)
+        if self._position.events_bytes + len(read) >= written.events_bytes:
+            self._hold([*self._announced, *batch.checkpoints], seen)
         output = _read(self._folder.output, self._position.output_bytes, written.output_bytes)
         if not events and not output:
             return None
-        batch = self._reader.read(events, time.time())
         for broken in batch.broken:
             warn("event-not-understood", run=self._run.id, attempt=self._run.attempt, problem=broken)
         shipment = Shipment(
@@ -164,35 +164,76 @@ class Shipper:
         self._position = _Position(cargo.shipment.events_to, cargo.shipment.output_to, cargo.summary)
         self.said = cargo.batch.stop or self.said
         self._artifacts += cargo.batch.artifacts
-        self._told.update(announced.name for announced in cargo.batch.checkpoints)
         self._announced = worth_publishing([*self._announced, *cargo.batch.checkpoints])
+
+    # ── checkpoints ──
+    def _hold(self, announced: list[Announced], seen: Mapping[str, Mark]) -> None:
+        """Every line up to our look has been read: what lies under a name is what its newest line announced."""
+        for one in worth_publishing(announced):
+            held = self._held.get(one.name)
+            if held is not None and held.announced == one:
+                continue
+            try:
+                held = hold(self._folder.checkpoints, one, seen)
+            except OSError as error:
+                self._warn("checkpoint-not-readable", name=one.name, error=error)
+            if held is not None and held.announced == one:
+                self._let_go(one.name)
+                self._held[one.name] = held
+
+    def _let_go(self, name: str) -> None:
+        if (held := self._held.pop(name, None)) is not None:
+            held.close()
+
+    def _announce_newest(self, seen: Mapping[str, Mark]) -> None:
+        """What was published by rename and no line has announced, yet or ever, counts with the position it has now."""
+        newest_at = max((mark[2] for mark in self._published), default=0)
+        fresh = {name: mark for name, mark in seen.items() if mark[2] > newest_at and mark not in self._told}
+        name = newest_file(fresh, self._folder.checkpoints)
+        if name is None:
+            return
+        found = Announced(name=name, step=_step_in(Path(name)), line=self._reader.lines)
+        self._hold([found], seen)
+        if name in self._held:  # else it was replaced this moment; the next round finds its successor
+            self._announced = [found]
+            self._told.add(seen[name])
 
     def _publish(self) -> None:
         """Upload what waits; a best checkpoint that a newer one follows comes first, so that the pointer ends right."""
-        while self._announced:
-            announced = self._announced.pop(0)
-            try:
-                self._publish_one(announced)
-            except StoreUnavailable:
-                self._announced.insert(0, announced)
-                raise
+        for announced in list(self._announced):
+            if self._publish_one(announced):
+                self._announced.remove(announced)
+        for name in self._held.keys() - {one.name for one in self._announced}:
+            self._let_go(name)
 
-    def _publish_one(self, announced: Announced) -> None:
-        path = self._folder.checkpoints / announced.name
+    def _publish_one(self, announced: Announced) -> bool:
+        """Whether it is done with: stored, or lost."""
+        held = self._held.get(announced.name)
+        if held is None or held.announced != announced:
+            return self._is_lost(announced)
+        if self._published.get(held.mark, -1) >= announced.line:
+            return True
+        if not held.is_unchanged():
+            self._let_go(announced.name)
+            return False
         try:
-            mark, before = _mark(path), self._visible()
-            if mark in self._published:
-                return
-            stored = self._store.publish_checkpoint(self._described(announced, path), path, self._keep)
+            stored = self._store.publish_checkpoint(self._described(announced, held), held.path(), self._keep)
         except OSError as error:
             self._warn("checkpoint-not-readable", name=announced.name, error=error)
-            return
-        self._published.add(mark)
-        say("checkpoint", run=self._run.id, attempt=self._run.attempt, step=stored.step, size_bytes=stored.size_bytes)
-        waiting = {one.name for one in self._announced}
-        self._forget_local([old for old in before if old != mark and old[0] in self._told - waiting])
+            return True
+        self._published[held.mark] = announced.line
+        self._say("checkpoint", step=stored.step, size_bytes=stored.size_bytes)
+        self._forget_local(held.mark)
+        return True
 
-    def _described(self, announced: Announced, path: Path) -> Checkpoint:
+    def _is_lost(self, announced: Announced) -> bool:
+        """Gone. Else it came, or was replaced, after our look: the next one tells."""
+        if announced.name in look(self._folder.checkpoints):
+            return False
+        self._warn("checkpoint-not-readable", name=announced.name, error="there is no such file or folder")
+        return True
+
+    def _described(self, announced: Announced, held: Held) -> Checkpoint:
         return Checkpoint(
             id="",
             run=self._run.id,
@@ -200,51 +241,40 @@ class Shipper:
             step=announced.step,
             line=announced.line,
             name=announced.name,
-            is_dir=path.is_dir(),
+            is_dir=held.place.is_dir(),
             size_bytes=0,
             sha256="",
             created_at=datetime.now(UTC),
             best=announced.best,
         )
 
-    def _forget_local(self, marks: list[Mark]) -> None:
+    def _forget_local(self, stored: Mark) -> None:
         """Copies that MongoDB has a newer one of: those that were announced before it, and are still what they were."""
-        for mark in marks:
-            path = self._folder.checkpoints / mark[0]
+        waiting = {one.name for one in self._announced}
+        for mark in [mark for mark in self._told if mark != stored and mark[0] not in waiting]:
+            self._told.remove(mark)
             with suppress(OSError):
-                if _mark(path) == mark:
-                    _remove(path)
+                forget(self._folder.checkpoints, mark)
 
-    def _unannounced(self) -> Path | None:
-        """The newest file that was published by rename and that no event line has announced, yet or ever.
-
-        Looked up before the events are read, so that every line written before the rename is shipped before it.
-        """
-        fresh = [mark for mark in self._visible() if mark not in self._published]
-        newest = max(fresh, key=lambda mark: mark[2], default=None)
-        return self._folder.checkpoints / newest[0] if newest else None
-
-    def _visible(self) -> list[Mark]:
-        """Published files and folders; a script may remove them at any moment, and links are none of ours."""
-        marks = []
-        with suppress(OSError):
-            for path in list(self._folder.checkpoints.iterdir()):
-                with suppress(OSError):
-                    if not path.name.startswith(".") and not path.is_symlink():
-                        marks.append(_mark(path))
-        return marks
+    def _say(self, event: str, **fields: object) -> None:
+        say(event, run=self._run.id, attempt=self._run.attempt, **fields)
 
     def _warn(self, event: str, **fields: object) -> None:
         warn(event, run=self._run.id, attempt=self._run.attempt, **fields)
 
     def _keep_artifacts(self) -> None:
         while self._artifacts:
-            path = Path(self._artifacts[0])
+            path = Path(self._run.task.workdir, self._artifacts[0])
             try:
-                self._store.add_artifact(self._run.id, self._run.attempt, path)
+                self._store.add_artifact(self._run.id, self._run.attempt, path, self._source(path))
             except (OSError, ValueError) as error:
                 self._warn("artifact-not-kept", path=path, error=error)
             del self._artifacts[0]
+
+    def _source(self, path: Path) -> str:
+        """The same in every attempt, though each has a run directory of its own."""
+        real, own = os.path.realpath(path), os.path.realpath(self._folder.path)
+        return os.path.relpath(real, own) if real.startswith(own + os.sep) else real
 
 
 def _size(path: Path) -> int:
@@ -271,20 +301,7 @@ def _whole_lines(data: bytes, *, final: bool) -> bytes:
     return data[:end] if end or len(data) < MOST_BYTES else data
 
 
-def _mark(path: Path) -> Mark:
-    """A published file, told apart from a later one of the same name: the rename stamps its inode. Raises OSError."""
-    found = path.lstat()
-    return path.name, found.st_ino, found.st_ctime_ns
-
-
 def _step_in(path: Path) -> int:
     """The last number in a name such as `model-1200.pt`; 0 when there is none that can be a step."""
     numbers = re.findall(r"[0-9]+", path.stem)
     return int(numbers[-1]) if numbers and len(numbers[-1]) <= 18 else 0
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

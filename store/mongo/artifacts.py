@@ -7,8 +7,9 @@ from bson import ObjectId
 from gridfs import GridFSBucket
 
 from store.errors import Superseded
+from store.files import open_regular
 from store.mongo.client import Connected, guarded
-from store.runs import Artifact
+from store.runs import Artifact, artifact_name
 from store.states import State
 
 
@@ -16,12 +17,14 @@ class Artifacts(Connected):
     """The GridFS bucket `artifacts`."""
 
     @guarded
-    def add_artifact(self, run_id: str, attempt: int, path: Path) -> None:
+    def add_artifact(self, run_id: str, attempt: int, path: Path, source: str | None = None) -> None:
         """Upload, then check that the run is still ours: a stale upload is taken back."""
-        older = [file["_id"] for file in self._find_artifacts(run_id, path.name)]
-        metadata = {"run": run_id, "attempt": attempt}
-        with open(path, "rb") as source:
-            file_id = self._artifact_files().upload_from_stream(path.name, source, metadata=metadata)
+        source = source or str(path)
+        name = artifact_name(path.name, source, self.artifacts(run_id))
+        older = [file["_id"] for file in self._find_artifacts(run_id, name)]
+        metadata = {"run": run_id, "attempt": attempt, "source": source}
+        with open_regular(path) as file:
+            file_id = self._artifact_files().upload_from_stream(name, file, metadata=metadata)
         holder = {"_id": run_id, "attempt": attempt, "state": State.RUNNING.value}
         if self.database["runs"].find_one(holder, {"_id": 1}) is None:
             self._artifact_files().delete(file_id)
@@ -40,6 +43,7 @@ class Artifacts(Connected):
                 attempt=file["metadata"]["attempt"],
                 name=file["filename"],
                 size_bytes=file["length"],
+                source=file["metadata"].get("source", ""),
             )
             for file in found
         ]

@@ -12,6 +12,7 @@ from gridfs.errors import GridFSError, NoFile
 from pymongo.errors import PyMongoError
 
 from store.errors import CheckpointDamaged, Superseded
+from store.files import open_regular
 from store.mongo.client import Connected, Document, Session, driver_errors, guarded
 from store.mongo.codec import from_document, plain, to_document
 from store.packing import pack, unpack
@@ -77,7 +78,7 @@ class Checkpoints(Connected):
         self.database["uploads"].insert_one({"_id": str(file_id), **metadata})
         sink = self._files().open_upload_stream_with_id(file_id, checkpoint.name, metadata=metadata)
         try:
-            with open(path, "rb") as source:
+            with open_regular(path) as source:
                 while block := source.read(_BLOCK_BYTES):
                     sink.write(block)
                     digest.update(block)

@@ -1,5 +1,6 @@
 """One contract, two stores: whatever holds in memory holds in MongoDB."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -330,6 +331,27 @@ class TestStoreContract:
         assert (kept.name, kept.size_bytes) == ("report.txt", 6)
         (tmp_path / "out").mkdir()
         assert store.fetch_artifact(kept, tmp_path / "out").read_text() == "second"
+
+    def test_artifacts_of_one_name_from_several_places_are_all_kept(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store)
+        for place in ("a", "b", "c", "b"):
+            (tmp_path / place).mkdir(exist_ok=True)
+            (tmp_path / place / "report.txt").write_text(f"of {place}")
+            store.add_artifact(run.id, 1, tmp_path / place / "report.txt", place)
+        kept = store.artifacts(run.id)
+        assert [(one.name, one.source) for one in kept] == [
+            ("report-2.txt", "b"), ("report-3.txt", "c"), ("report.txt", "a"),
+        ]  # fmt: skip
+        assert store.fetch_artifact(kept[0], tmp_path).read_text() == "of b"
+
+    def test_what_is_no_file_is_no_artifact_and_no_checkpoint(self, store: Store, tmp_path: Path) -> None:
+        run = claimed(store)
+        os.mkfifo(tmp_path / "pipe")
+        for path in (tmp_path / "pipe", Path("/dev/zero")):
+            with pytest.raises(OSError, match="no regular file"):
+                store.add_artifact(run.id, 1, path)
+            with pytest.raises(OSError, match="no regular file"):
+                store.publish_checkpoint(a_checkpoint(run, line=1), path, 2)
 
     def test_a_stale_attempt_can_change_nothing(self, store: Store, tmp_path: Path) -> None:
         run = claimed(store, lease_s=SHORT_S)

@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -121,6 +123,90 @@ def test_a_checkpoint_by_rename_alone_is_resumed_from(lab: Lab) -> None:
     lab.worker()
     ended = lab.wait_until_ended(run)
     assert (ended.state, ended.attempt) == (State.FINISHED, 2), ended
+
+
+def test_pipes_and_odd_names_among_what_is_to_be_kept_do_no_harm(lab: Lab) -> None:
+    run = enqueue(
+        lab,
+        "pipes",
+        "import labq, os\n"
+        "folder = os.environ['LABQ_CHECKPOINTS'].encode()\n"
+        "os.mkfifo(folder + b'/pipe')\n"
+        "open(folder + b'/.part', 'w').write('x'); os.rename(folder + b'/.part', folder + b'/mod\\xe8le.pt')\n"
+        "labq.artifact('/dev/zero'); labq.artifact(folder.decode() + '/pipe')\n"
+        "with open(os.environ['LABQ_EVENTS'], 'a') as f: f.write('{\"_checkpoint\": \"pipe\", \"step\": 1}\\n')\n"
+        "labq.checkpoint({'step': 2}, step=2)\n",
+    )
+    lab.worker("--burst")
+    ended = lab.wait_until_ended(run)
+    assert ended.state is State.FINISHED
+    assert ended.checkpoint is not None
+    assert ended.checkpoint.step == 2
+
+
+def test_artifacts_of_one_name_are_all_kept_and_those_of_an_earlier_attempt_replaced(lab: Lab) -> None:
+    run = enqueue(
+        lab,
+        "reports",
+        "import labq, os, pathlib, sys\n"
+        "for i in range(3):\n"
+        "    place = pathlib.Path(os.environ['LABQ_DIR'], f'fold{i}'); place.mkdir()\n"
+        "    (place / 'report.txt').write_text(f'attempt {labq.attempt()}'); labq.artifact(place / 'report.txt')\n"
+        "sys.exit(0 if labq.attempt() == 2 else 1)\n",
+        '[retry]\nbackoff = "0.1s"\non = ["error"]',
+    )
+    lab.worker()
+    lab.wait_until_ended(run)
+    kept = [(one.name, one.attempt, one.source) for one in lab.store.artifacts(run.id)]
+    assert kept == [
+        ("report-2.txt", 2, "fold1/report.txt"),
+        ("report-3.txt", 2, "fold2/report.txt"),
+        ("report.txt", 2, "fold0/report.txt"),
+    ]
+
+
+FIXED_NAME = """
+import json, os, pathlib, sys, time
+events = os.open(os.environ["LABQ_EVENTS"], os.O_WRONLY | os.O_APPEND)
+folder = pathlib.Path(os.environ["LABQ_CHECKPOINTS"])
+resume, start = os.environ.get("LABQ_RESUME"), 0
+if resume:
+    (file,) = pathlib.Path(resume).iterdir()
+    print("content", file.read_text(), "label", os.environ["LABQ_RESUME_STEP"], flush=True)
+    start = int(file.read_text()) + 1
+for step in range(start, 6000):
+    os.write(events, json.dumps({"step": step, "loss": step}).encode() + b"\\n")
+    if step % 5 == 4:
+        (folder / ".part").write_text(str(step)); (folder / ".part").rename(folder / "last.pt")
+        os.write(events, json.dumps({"_checkpoint": "last.pt", "step": step}).encode() + b"\\n")
+    time.sleep(0.002)
+"""
+
+
+def test_a_checkpoint_that_is_replaced_all_the_time_is_stored_with_the_line_that_announced_it(lab: Lab) -> None:
+    run = enqueue(lab, "fixed", FIXED_NAME, '[retry]\nmax = 99\nbackoff = "0.1s"')
+    worker = lab.worker()
+    labels: dict[int, str] = {}
+    for attempt in range(1, 6):
+        lab.wait_for_checkpoint(run, attempt=attempt)
+        enough = len(labels) + 6
+        until(lambda enough=enough: store_label(lab, run, labels) >= enough, what="six checkpoints")
+        for process in psutil.Process(worker.pid).children(recursive=True):
+            if "fixed.py" in " ".join(process.cmdline()):
+                process.kill()
+    ended = lab.wait_until_ended(run)
+    assert {step: content for step, content in labels.items() if str(step) != content} == {}
+    assert lab.store.series(run.id, "loss").steps == tuple(range(len(lab.store.series(run.id, "loss").steps)))
+    assert ended.state is State.FINISHED
+
+
+def store_label(lab: Lab, run: Run, labels: dict[int, str]) -> int:
+    """Note the step and the content of the newest stored checkpoint."""
+    newest = lab.run(run).checkpoint
+    if newest is not None and newest.step not in labels:
+        with tempfile.TemporaryDirectory() as folder:
+            labels[newest.step] = lab.store.fetch_checkpoint(newest, Path(folder)).read_text()
+    return len(labels)
 
 
 def test_sigterm_after_the_end_does_not_undo_it(lab: Lab) -> None:

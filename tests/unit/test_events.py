@@ -52,6 +52,12 @@ def test_of_checkpoints_that_wait_the_newest_best_and_the_newest_are_published_i
     assert chosen == {"": "", "a": "a", "abC": "C", "AbCde": "Ce"}
 
 
+def test_of_one_name_the_last_checkpoint_alone_is_there_to_be_published() -> None:
+    lines = [Announced(name="a", step=1, line=1, best=True), Announced(name="b", step=2, line=2)]
+    again = Announced(name="a", step=3, line=3)
+    assert worth_publishing([*lines, again]) == [again]
+
+
 def test_special_numbers_come_through() -> None:
     batch = EventReader().read(b'{"step": 0, "a": NaN, "b": Infinity, "c": -Infinity, "d": null}\n', 0.0)
     values = {point.name: point.value for point in batch.points}
