@@ -54,12 +54,15 @@ def look(folder: Path) -> dict[str, Mark]:
 def hold(folder: Path, announced: Announced, seen: Mapping[str, Mark]) -> Held | None:
     """Hold what lies under the announced name, if it is still what was seen there before the line was read.
 
-    Otherwise it was replaced meanwhile: what lies there now has a line of its own, to come. Raises OSError.
+    Otherwise it was replaced meanwhile: what lies there now has a line of its own, to come.
     """
     place = folder / announced.name
     if announced.name not in seen:
         return None
-    file = open_regular(place) if _OPEN_FILES.is_dir() and not place.is_dir() else None
+    file = None
+    if _OPEN_FILES.is_dir() and not place.is_dir():
+        with suppress(OSError):  # whoever reads it says so
+            file = open_regular(place)
     held = Held(announced=announced, mark=seen[announced.name], place=place, file=file)
     if _mark_at(place) == held.mark:
         return held

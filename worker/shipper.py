@@ -173,11 +173,7 @@ class Shipper:
             held = self._held.get(one.name)
             if held is not None and held.announced == one:
                 continue
-            try:
-                held = hold(self._folder.checkpoints, one, seen)
-            except OSError as error:
-                self._warn("checkpoint-not-readable", name=one.name, error=error)
-            if held is not None and held.announced == one:
+            if (held := hold(self._folder.checkpoints, one, seen)) is not None:
                 self._let_go(one.name)
                 self._held[one.name] = held
 
@@ -188,7 +184,8 @@ class Shipper:
     def _announce_newest(self, seen: Mapping[str, Mark]) -> None:
         """What was published by rename and no line has announced, yet or ever, counts with the position it has now."""
         newest_at = max((mark[2] for mark in self._published), default=0)
-        fresh = {name: mark for name, mark in seen.items() if mark[2] > newest_at and mark not in self._told}
+        known = self._published.keys() | self._told
+        fresh = {name: mark for name, mark in seen.items() if mark[2] >= newest_at and mark not in known}
         name = newest_file(fresh, self._folder.checkpoints)
         if name is None:
             return

@@ -131,10 +131,11 @@ def test_pipes_and_odd_names_among_what_is_to_be_kept_do_no_harm(lab: Lab) -> No
         "pipes",
         "import labq, os\n"
         "folder = os.environ['LABQ_CHECKPOINTS'].encode()\n"
-        "os.mkfifo(folder + b'/pipe')\n"
+        "os.mkfifo(folder + b'/pipe'); os.symlink('nowhere', folder + b'/link')\n"
         "open(folder + b'/.part', 'w').write('x'); os.rename(folder + b'/.part', folder + b'/mod\\xe8le.pt')\n"
         "labq.artifact('/dev/zero'); labq.artifact(folder.decode() + '/pipe')\n"
-        "with open(os.environ['LABQ_EVENTS'], 'a') as f: f.write('{\"_checkpoint\": \"pipe\", \"step\": 1}\\n')\n"
+        "with open(os.environ['LABQ_EVENTS'], 'a') as f:\n"
+        '    f.write(\'{"_checkpoint": "pipe", "step": 1}\\n{"_checkpoint": "link", "step": 1}\\n\')\n'
         "labq.checkpoint({'step': 2}, step=2)\n",
     )
     lab.worker("--burst")
@@ -142,6 +143,7 @@ def test_pipes_and_odd_names_among_what_is_to_be_kept_do_no_harm(lab: Lab) -> No
     assert ended.state is State.FINISHED
     assert ended.checkpoint is not None
     assert ended.checkpoint.step == 2
+    assert lab.log_text().count(f"checkpoint-not-readable run={run.id}") <= 2
 
 
 def test_artifacts_of_one_name_are_all_kept_and_those_of_an_earlier_attempt_replaced(lab: Lab) -> None:
