@@ -17,6 +17,8 @@ from store.servers.binaries import find_mongod
 from store.servers.places import Places, make_private
 
 START_S = 60.0
+TRANSACTION_S = 10
+"""A transaction whose process was killed keeps its run from being written by anybody for so long (60 by default)."""
 _ALREADY_INITIALIZED = 23
 
 
@@ -30,6 +32,7 @@ def command(mongod: Path, where: Places) -> list[str]:
         "--wiredTigerCacheSizeGB", "0.25",
         "--wiredTigerEngineConfigString", "log=(file_max=16MB,prealloc=false)",
         "--setParameter", "diagnosticDataCollectionEnabled=false",
+        "--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_S}",
         "--unixSocketPrefix", str(where.sockets),
         "--filePermissions", "0700",
         "--bind_ip", str(where.mongo_socket),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pymongo.errors import PyMongoError
 
 from queueing.cli.doctor import examine
 from queueing.cli.main import main
@@ -198,3 +199,43 @@ def test_a_name_that_cannot_be_looked_up_is_a_server_that_is_away() -> None:
         connect(Settings(mongo_url="mongodb+srv://db.nowhere-labq.invalid/"))
     with pytest.raises(BadSettings, match="port"):
         connect(Settings(mongo_url="mongodb+srv://db.nowhere-labq.invalid:27017/"))
+
+
+HALF_A_TRANSACTION = """
+import pathlib, sys, time
+from store.connect import connect
+from store.settings import Settings
+
+store = connect(Settings(home=pathlib.Path(sys.argv[1])))
+session = store.client.start_session()
+session.start_transaction()
+store.database["blobs"].update_one({}, {"$set": {"text": "half"}}, session=session)
+print("written", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_transaction_of_a_killed_process_does_not_block_others_for_a_minute(settings: Settings) -> None:
+    lifecycle.up(settings)
+    store = connect(settings)
+    store.add_blob("whole")
+    writer = subprocess.Popen(
+        [sys.executable, "-c", HALF_A_TRANSACTION, str(settings.home)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "written\n"
+    writer.kill()
+    writer.communicate()
+    killed_at = time.monotonic()
+
+    def write() -> bool:
+        try:
+            return store.in_transaction(
+                lambda session: bool(store.database["blobs"].update_one({}, {"$set": {"text": "new"}}, session=session))
+            )
+        except PyMongoError:
+            return False
+
+    while not write():
+        assert time.monotonic() - killed_at < 30
+    store.close()
