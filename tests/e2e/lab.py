@@ -106,7 +106,8 @@ class Lab:
         file = self.home / "processes.log"
         return file.read_text() if file.exists() else ""
 
-    def close(self) -> None:
+    def close(self, *, keep: bool = False) -> None:
+        """End everything; with `keep` the folder stays for whoever wants to look at it."""
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
@@ -115,7 +116,8 @@ class Lab:
         if self._store is not None:
             self._store.close()
         lifecycle.down(self.settings)
-        shutil.rmtree(self.home, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(self.home, ignore_errors=True)
 
     # ── experiments ──
     def write(self, name: str, text: str) -> Path:
