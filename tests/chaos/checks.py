@@ -26,6 +26,9 @@ VANISH_S = 3.0
 STANDSTILL_S = 30.0
 """Ten leases. A fleet that starts or settles nothing for so long, while there is work, waits for what will not come."""
 
+CLOCK = "clock_"
+"""Metrics of the trainer that are read from the clock: no two runs have the same."""
+
 SERVER_NAMES = frozenset({"mongod", "redis-server", "valkey-server"})
 
 
@@ -93,7 +96,7 @@ def standstill(store: MongoStore, runs: Sequence[Run]) -> Found:
 
 def same_series(store: MongoStore, calm: Run, run: Run) -> Found:
     """Every series is the undisturbed run's, bit for bit."""
-    names, wanted = store.series_names(run.id), store.series_names(calm.id)
+    names, wanted = _names(store, run), _names(store, calm)
     if names != wanted:
         yield Violation(promise="all series", subject=run.id, detail=f"{names} instead of {wanted}")
     for name in sorted(set(names) & set(wanted)):
@@ -105,7 +108,7 @@ def same_series(store: MongoStore, calm: Run, run: Run) -> Found:
             first = next(s for s, a, b in zip(mine.steps, mine.values, other.values, strict=True) if a != b)
             detail = f"{name}: other values from step {first}"
             yield Violation(promise="same values", subject=run.id, detail=detail)
-    for name in sorted(set(run.summary) | set(calm.summary)):
+    for name in sorted(set(names) | set(wanted)):
         if run.summary.get(name) != calm.summary.get(name):
             detail = f"{name}: {run.summary.get(name)} instead of {calm.summary.get(name)}"
             yield Violation(promise="same summary", subject=run.id, detail=detail)
@@ -151,6 +154,10 @@ def one_mail(store: MongoStore, _calm: Run, run: Run) -> Found:
     for notice in notices:
         if notice.state is not NoticeState.SENT:
             yield Violation(promise="sent mail", subject=run.id, detail=f"{notice}")
+
+
+def _names(store: MongoStore, run: Run) -> list[str]:
+    return [name for name in store.series_names(run.id) if not name.startswith(CLOCK)]
 
 
 def _difference(mine: Sequence[int], other: Sequence[int]) -> str:
@@ -233,7 +240,7 @@ def _belongs(process: psutil.Process, home: Path) -> bool:
 def files(home: Path) -> Found:
     """No run directory and no temporary file."""
     places: dict[str, Any] = {
-        "no run directory": [*home.glob("runs/*/*"), *home.glob("runs/*/.*")],
+        "no run directory": [path for path in home.glob("runs/*/*") if path.is_dir()],
         "no temporary file": [
             *home.glob("tmp/*"), *home.glob("mail/.*"), *home.glob("cache/*.[0-9]*"), *home.glob("cache/data/.labq-*"),
         ],
