@@ -64,6 +64,8 @@ class Agent:
             if self._faults and self._share >= self._faults[0].at:
                 self._strike_next()
             time.sleep(_TICK_S)
+        for _, _, undo in sorted(self._undo):
+            undo()
         return False
 
     def _ask(self) -> None:

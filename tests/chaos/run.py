@@ -8,6 +8,7 @@ processes, the strikes and the database: `LABQ_HOME=FOLDER labq up`, and look.
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections import Counter
@@ -88,6 +89,7 @@ class Size:
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever ends us early still gets a clean machine
     lab = Lab()
     try:
         report = _report(lab, options)
