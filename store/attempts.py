@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from store.errors import IllegalTransition
-from store.runs import Attempt, Checkpoint, Run, Shipped
+from store.runs import Attempt, Checkpoint, Refusal, Run, Shipped
 from store.states import ENDED, State
-from store.store import Settlement
+from store.store import Refused, Settlement
 
 
 def began(run: Run, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run:
@@ -24,6 +24,8 @@ def began(run: Run, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run
 
 def settled(run: Run, settlement: Settlement, now: datetime) -> Run:
     """The run once its current attempt has ended."""
+    if settlement.refused is not None:
+        return _given_back(run, settlement, settlement.refused, now)
     over = settlement.state in ENDED
     return replace(
         run,
@@ -35,7 +37,34 @@ def settled(run: Run, settlement: Settlement, now: datetime) -> Run:
         wish=None,
         not_before=None if over else now + timedelta(seconds=settlement.backoff_s),
         ended_at=now if over else None,
+        remark="" if run.refusals and run.remark == run.refusals[-1].message else run.remark,
+        refusals=(),
         history=_with_last(run.history, ended_at=now, ending=settlement.ending),
+    )
+
+
+def _given_back(run: Run, settlement: Settlement, refused: Refused, now: datetime) -> Run:
+    """As if it had never been claimed, but for the number of the attempt and who refused it.
+
+    Its line of history goes: a run that a busy machine refuses all night would outgrow its document.
+    """
+    message = settlement.ending.message if settlement.ending else ""
+    refusal = Refusal(
+        by=refused.by,
+        message=message,
+        lasting=refused.lasting,
+        count=1 + next((old.count for old in run.refusals if old.by == refused.by), 0),
+        until=now + timedelta(seconds=refused.pause_s),
+    )
+    return replace(
+        run,
+        state=settlement.state,
+        reason=settlement.reason,
+        lease=None,
+        wish=None,
+        remark=message,
+        refusals=(*(old for old in run.refusals if old.by != refused.by), refusal),
+        history=run.history[:-1],
     )
 
 
@@ -57,4 +86,5 @@ def requeued(run: Run, *, scratch: bool) -> Run:
         ended_at=None,
         checkpoint=None if scratch else run.checkpoint,
         remark="",
+        refusals=(),
     )

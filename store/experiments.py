@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from store.samples import Peaks
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
@@ -16,3 +18,5 @@ class Experiment:
     tags: tuple[str, ...] = ()
     created_at: datetime
     definition: dict[str, Any] = field(default_factory=dict)
+    peaks: Peaks = field(default_factory=Peaks)
+    """The most that any of its runs used: written by the workers, never by an enqueue."""

@@ -18,9 +18,10 @@ from store.metrics import LogChunk, Point, Series, Shipment, extended
 from store.notices import Notice, NoticeState, notices_for
 from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, artifact_name, worth_keeping
 from store.runs import Attempt as AttemptRecord
+from store.samples import Peaks, Sample, highest
 from store.states import State, Wish, check_transition
 from store.store import Decision, RunQuery
-from store.workers import Worker
+from store.workers import Worker, fits, is_refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class MemoryStore:
         self._outbox: dict[str, Notice] = {}
         self._locks: dict[str, _Held] = {}
         self._workers: dict[str, Worker] = {}
+        self._samples: dict[str, list[tuple[Sample, datetime]]] = defaultdict(list)
+        self._peaks: dict[str, Peaks] = defaultdict(Peaks)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -125,7 +128,8 @@ class MemoryStore:
         """Take the best eligible run that fits the worker."""
         with self._lock:
             now = self.now()
-            fitting = [run for run in self._runs.values() if _claimable(run, now) and _fits(run, worker)]
+            due = [run for run in self._runs.values() if _claimable(run, now)]
+            fitting = [run for run in due if fits(run, worker) and not is_refused(run, worker, now)]
             if not fitting:
                 return None
             run = min(fitting, key=_best_first)
@@ -203,6 +207,7 @@ class MemoryStore:
         with self._lock:
             run = self._held(checkpoint.run, checkpoint.attempt)
             self._put(replace(run, checkpoint=stored))
+            self._raise_peaks(run.experiment, Peaks(checkpoint_bytes=size_bytes))
             held = [(stored, content), *self._checkpoints[run.id]]
             kept = worth_keeping([one for one, _ in held], keep)
             self._checkpoints[run.id] = [pair for pair in held if pair[0].id in kept]
@@ -258,6 +263,28 @@ class MemoryStore:
             self._owe(run, settlement.state)
             return self._put(settled(run, settlement, now))
 
+    # ── resources ──
+    def add_sample(self, sample: Sample, peaks: Peaks, keep_s: float) -> None:
+        """Keep a sample for a while, its peaks for good."""
+        with self._lock:
+            run, now = self._held(sample.run, sample.attempt), self.now()
+            last = replace(run.history[-1], peaks=highest([run.history[-1].peaks, peaks]))
+            self._put(replace(run, history=(*run.history[:-1], last)))
+            self._raise_peaks(run.experiment, peaks)
+            self._samples[run.id].append((replace(sample, at=now), now + timedelta(seconds=keep_s)))
+
+    def samples(self, run_id: str) -> list[Sample]:
+        """What is still kept of the run's samples."""
+        now = self.now()
+        return [sample for sample, until in self._samples[run_id] if until > now]
+
+    def peaks(self, experiment: str) -> Peaks:
+        """The most that any run of the experiment used."""
+        return self._peaks[experiment]
+
+    def _raise_peaks(self, experiment: str, peaks: Peaks) -> None:
+        self._peaks[experiment] = highest([self._peaks[experiment], peaks])
+
     # ── repair ──
     def expired(self, limit: int = 100) -> list[Run]:
         """Running runs whose lease is over, `limit` at most."""
@@ -282,9 +309,10 @@ class MemoryStore:
             return (now - since).total_seconds()
 
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:
-        """Queued runs that may be claimed now, best first."""
+        """Queued runs that anybody may claim now, best first."""
         now = self.now()
-        due = sorted((run for run in self._runs.values() if _claimable(run, now)), key=_best_first)
+        claimable = (run for run in self._runs.values() if _claimable(run, now))
+        due = sorted((run for run in claimable if all(r.until <= now for r in run.refusals)), key=_best_first)
         return [(run.id, run.attempt, run.queue) for run in due[:limit]]
 
     # ── people ──
@@ -394,17 +422,6 @@ def _best_first(run: Run) -> tuple[int, datetime, int]:
 
 def _claimable(run: Run, now: datetime) -> bool:
     return run.state is State.QUEUED and (run.not_before is None or run.not_before <= now)
-
-
-def _fits(run: Run, worker: Worker) -> bool:
-    wants = run.resources
-    return (
-        run.queue in worker.queues
-        and wants.gpus <= worker.gpus
-        and (wants.cpus or 0) <= worker.cpus
-        and (wants.memory_bytes or 0) <= worker.memory_bytes
-        and set(wants.tags) <= set(worker.tags)
-    )
 
 
 def _matches(run: Run, query: RunQuery) -> bool:

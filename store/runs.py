@@ -7,15 +7,18 @@ from itertools import chain, count
 from pathlib import PurePath
 from typing import Any
 
+from store.samples import Peaks
 from store.states import Reason, State, Wish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a run needs of a worker. None means: no demand."""
+    """What a run needs of a worker. None means: no demand. `gpu_memory_bytes` is meant of each GPU."""
 
     gpus: int = 0
+    gpu_memory_bytes: int | None = None
     cpus: int | None = None
+    nice: int = 0
     memory_bytes: int | None = None
     disk_bytes: int | None = None
     time_s: float | None = None
@@ -113,7 +116,22 @@ class Attempt:
     ended_at: datetime | None = None
     resumed_from_step: int | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    peaks: Peaks = field(default_factory=Peaks)
     ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a machine (its host name) or a worker (its name) leaves the run to others, and until when.
+
+    `lasting`: waiting will not help there, such as a programme that is not installed. `count`: how often in a row.
+    """
+
+    by: str
+    message: str
+    lasting: bool
+    count: int
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +205,7 @@ class Run:
     checkpoint: Checkpoint | None = None
     ending: Ending | None = None
     remark: str = ""
+    refusals: tuple[Refusal, ...] = ()
     history: tuple[Attempt, ...] = ()
 
 

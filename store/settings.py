@@ -42,6 +42,9 @@ class Settings:
     ship_s: float = 1.0
     outage_grace_s: float = 600.0
     keep_checkpoints: int = 2
+    sample_s: float = 10.0
+    samples_keep_s: float = 14 * 86400.0
+    disk_floor_mb: int = 200
     smtp_host: str = ""
     smtp_port: int = 0
     smtp_tls: str = "starttls"
@@ -91,6 +94,9 @@ DOCS: dict[str, str] = {
     "ship_s": "pause between two shipments of metrics and output",
     "outage_grace_s": "how long a run goes on while MongoDB is away",
     "keep_checkpoints": "how many of a run's newest checkpoints are kept",
+    "sample_s": "pause between two looks at what a run uses of its machine",
+    "samples_keep_s": "how long these looks are kept; the peaks stay with the run",
+    "disk_floor_mb": "free disk without which a worker begins no run, in MB",
     "smtp_host": "SMTP server; empty: mails become .eml files in mail_dir",
     "smtp_port": "SMTP port; 0: 465 with smtp_tls=tls, 587 with starttls, 25 with none",
     "smtp_tls": "tls | starttls | none",

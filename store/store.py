@@ -13,8 +13,18 @@ from store.experiments import Experiment
 from store.metrics import LogChunk, Series, Shipment
 from store.notices import Notice
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
+from store.samples import Peaks, Sample
 from store.states import Reason, State, Wish
 from store.workers import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The run goes back untouched: others may claim it at once, `by` (a host or a worker) not for `pause_s` seconds."""
+
+    by: str
+    lasting: bool
+    pause_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +36,7 @@ class Settlement:
     ending: Ending | None = None
     backoff_s: float = 0.0
     setbacks: int = 0
+    refused: Refused | None = None
 
 
 Decision = Settlement | Callable[[Run], Settlement]
@@ -129,6 +140,16 @@ class Store(Protocol):
     def settle(self, run_id: str, attempt: int, decide: Decision, *, only_expired: bool = False) -> Run:
         """End the attempt and record what is owed, in one write, decided on the run as it is then."""
 
+    # ── resources ──
+    def add_sample(self, sample: Sample, peaks: Peaks, keep_s: float) -> None:
+        """Keep a sample for `keep_s` seconds, and for good the most that the attempt and its experiment used."""
+
+    def samples(self, run_id: str) -> list[Sample]:
+        """What is still kept of the run's samples, oldest first."""
+
+    def peaks(self, experiment: str) -> Peaks:
+        """The most that any run of the experiment used."""
+
     # ── repair ──
     def expired(self, limit: int = 100) -> list[Run]:
         """Running runs whose lease is over, `limit` at most."""
@@ -145,7 +166,7 @@ class Store(Protocol):
         """
 
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:
-        """(run, attempt, queue) of queued runs that may be claimed now, best first."""
+        """(run, attempt, queue) of queued runs that anybody may claim now, best first."""
 
     # ── people ──
     def wish(self, run_id: str, wish: Wish) -> State:

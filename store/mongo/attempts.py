@@ -19,13 +19,23 @@ from store.mongo.history import History
 from store.mongo.runs import Runs
 from store.notices import notices_for
 from store.runs import Checkpoint, MetricSummary, Run
+from store.samples import Peaks
 from store.states import State, Wish, check_transition
 from store.store import Decision
 from store.workers import Worker
 
 _SUMMARY_S = 300
+_SETTLED = (
+    "state", "reason", "ending", "setbacks", "lease", "wish", "not_before", "ended_at", "remark", "refusals", "history",
+)  # fmt: skip
 _BEST_FIRST = [("priority", -1), ("queued_at", 1), ("index", 1)]
 _DUE: Document = {"$or": [{"$eq": ["$not_before", None]}, {"$lte": ["$not_before", "$$NOW"]}]}
+
+
+def _unrefused(by: Document) -> Document:
+    """Nobody of those refuses the run just now. Runs of earlier versions have no list of refusals."""
+    standing = {"$and": [by, {"$gt": ["$$this.until", "$$NOW"]}]}
+    return {"$eq": [{"$size": {"$filter": {"input": {"$ifNull": ["$refusals", []]}, "cond": standing}}}, 0]}
 
 
 def _in_future(seconds: float) -> Document:
@@ -42,7 +52,7 @@ class Attempts(Runs, History):
         name = {"$literal": worker.name}
         attempt = {
             "number": number, "worker": name, "started_at": "$$NOW", "ended_at": None,
-            "resumed_from_step": None, "facts": {"$literal": {}}, "ending": None,
+            "resumed_from_step": None, "facts": {"$literal": {}}, "peaks": {"$literal": plain(Peaks())}, "ending": None,
         }  # fmt: skip
         update = {
             "state": State.RUNNING.value,
@@ -146,10 +156,10 @@ class Attempts(Runs, History):
             settlement = decide(run) if callable(decide) else decide
             check_transition(run_id, run.state, settlement.state)
             new = settled(run, settlement, now)
-            fields = ("state", "reason", "ending", "setbacks", "lease", "wish", "not_before", "ended_at", "history")
-            self._save(new, fields, session)
+            self._save(new, _SETTLED, session)
             self._owe(run, new.state, now, session)
-            self._audit(run, new.state.value, now, session, reason=new.reason)
+            said = {"message": settlement.ending.message} if settlement.refused and settlement.ending else {}
+            self._audit(run, new.state.value, now, session, reason=new.reason, **said)
             return new
 
         return self.in_transaction(work)
@@ -168,8 +178,8 @@ class Attempts(Runs, History):
 
     @guarded
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:
-        """Queued runs that may be claimed now, best first."""
-        waiting = {"state": State.QUEUED.value, "$expr": _DUE}
+        """Queued runs that anybody may claim now, best first. A refused one waits for those who look of themselves."""
+        waiting = {"state": State.QUEUED.value, "$expr": {"$and": [_DUE, _unrefused({"$literal": True})]}}
         fields = {"attempt": 1, "queue": 1}
         found = self.database["runs"].find(waiting, fields).sort(_BEST_FIRST).limit(limit)
         return [(document["_id"], document["attempt"], document["queue"]) for document in found]
@@ -223,5 +233,11 @@ def _fits(worker: Worker) -> Document:
         "resources.gpus": {"$lte": worker.gpus},
         "resources.cpus": {"$not": {"$gt": worker.cpus}},
         "resources.memory_bytes": {"$not": {"$gt": worker.memory_bytes}},
-        "$expr": {"$and": [_DUE, {"$setIsSubset": ["$resources.tags", {"$literal": list(worker.tags)}]}]},
+        "$expr": {
+            "$and": [
+                _DUE,
+                {"$setIsSubset": ["$resources.tags", {"$literal": list(worker.tags)}]},
+                _unrefused({"$in": ["$$this.by", {"$literal": [worker.host, worker.name]}]}),
+            ]
+        },
     }

@@ -13,16 +13,18 @@ from pymongo.errors import PyMongoError
 
 from store.errors import CheckpointDamaged, Superseded
 from store.files import open_regular
-from store.mongo.client import Connected, Document, Session, driver_errors, guarded
+from store.mongo.client import Document, Session, driver_errors, guarded
 from store.mongo.codec import from_document, plain, to_document
+from store.mongo.samples import Samples
 from store.packing import pack, unpack
 from store.runs import Checkpoint, worth_keeping
+from store.samples import Peaks
 from store.states import State
 
 _BLOCK_BYTES = 1 << 20
 
 
-class Checkpoints(Connected):
+class Checkpoints(Samples):
     """The `checkpoints` collection and the GridFS bucket `checkpoint_files`.
 
     `uploads` names every file from before its first byte until after its last: what a killed supervisor left is found.
@@ -39,10 +41,11 @@ class Checkpoints(Connected):
                 packed.unlink(missing_ok=True)
         try:
             self._verify_stored(stored)
-            self.in_transaction(lambda session: self._point_to(stored, session))
+            experiment = self.in_transaction(lambda session: self._point_to(stored, session))
         except (Superseded, CheckpointDamaged):
             self._forget_files(stored.run, [stored.id])
             raise
+        self._raise_peaks(experiment, Peaks(checkpoint_bytes=stored.size_bytes))
         self._prune(stored, keep)
         return stored
 
@@ -100,12 +103,16 @@ class Checkpoints(Connected):
                 f"checkpoint {checkpoint.id}: {stored} of {checkpoint.size_bytes} bytes were stored"
             )
 
-    def _point_to(self, checkpoint: Checkpoint, session: Session) -> None:
+    def _point_to(self, checkpoint: Checkpoint, session: Session) -> str:
+        """Returns the run's experiment."""
         holder = {"_id": checkpoint.run, "attempt": checkpoint.attempt, "state": State.RUNNING.value}
-        result = self.database["runs"].update_one(holder, {"$set": {"checkpoint": plain(checkpoint)}}, session=session)
-        if not result.matched_count:
+        pointer = {"$set": {"checkpoint": plain(checkpoint)}}
+        run = self.database["runs"].find_one_and_update(holder, pointer, {"experiment": 1}, session=session)
+        if run is None:
             raise Superseded(f"run {checkpoint.run}: attempt {checkpoint.attempt} no longer holds it")
         self.database["checkpoints"].insert_one(to_document(checkpoint), session=session)
+        experiment: str = run["experiment"]
+        return experiment
 
     def _prune(self, newest: Checkpoint, keep: int) -> None:
         """Forget all but those worth keeping, and uploads that were never finished. What is pointed to always stays."""

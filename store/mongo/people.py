@@ -42,7 +42,17 @@ class People(Attempts, Checkpoints):
         def work(session: Session) -> Run:
             run, now = self._existing(run_id, session)
             new = requeued(run, scratch=scratch)
-            fields = ("state", "reason", "setbacks", "ending", "not_before", "ended_at", "checkpoint", "remark")
+            fields = (
+                "state",
+                "reason",
+                "setbacks",
+                "ending",
+                "not_before",
+                "ended_at",
+                "checkpoint",
+                "remark",
+                "refusals",
+            )
             self._save(new, fields, session)
             if scratch:
                 self.database["checkpoints"].delete_many({"run": run.id}, session=session)

@@ -26,8 +26,8 @@ class Runs(Connected):
     @guarded
     def add_experiment(self, experiment: Experiment) -> None:
         """Record or refresh an experiment."""
-        document = to_document(experiment)
-        self.database["experiments"].replace_one({"_id": experiment.name}, document, upsert=True)
+        document = {name: value for name, value in to_document(experiment).items() if name != "peaks"}
+        self.database["experiments"].update_one({"_id": experiment.name}, {"$set": document}, upsert=True)
 
     @guarded
     def add_runs(self, runs: Sequence[Run]) -> list[str]:

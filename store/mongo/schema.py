@@ -10,7 +10,7 @@ from store.errors import StoreFailed
 from store.mongo.client import Document, guarded
 from store.states import Reason, State
 
-VERSION = 1
+VERSION = 2
 
 _UP, _DOWN = ASCENDING, DESCENDING
 
@@ -32,6 +32,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     "artifacts.files": [IndexModel([("metadata.run", _UP), ("filename", _UP)])],
     "events": [IndexModel([("run", _UP), ("at", _UP)])],
     "outbox": [IndexModel([("state", _UP), ("created_at", _UP)]), IndexModel([("run", _UP)])],
+    "samples": [
+        IndexModel([("run", _UP), ("attempt", _UP), ("at", _UP)]),
+        IndexModel("expires_at", expireAfterSeconds=0),
+    ],
     "workers": [IndexModel([("seen_at", _UP)])],
     "locks": [],
     "blobs": [],

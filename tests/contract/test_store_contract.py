@@ -18,10 +18,11 @@ from store.metrics import Point, Shipment, summarize
 from store.mongo import MongoStore, open_store
 from store.notices import NoticeState
 from store.runs import Checkpoint, Ending, Notify, Resources, Run, Task
+from store.samples import GpuSample, Peaks, Sample
 from store.servers.places import places
 from store.settings import Settings
 from store.states import Reason, State, Wish
-from store.store import RunQuery, Settlement, Store
+from store.store import Refused, RunQuery, Settlement, Store
 from store.workers import Worker
 
 SHORT_S = 0.3
@@ -496,6 +497,73 @@ class TestStoreContract:
         assert store.workers(60)[0].run == "aaaa"
         store.gone("w1")
         assert [worker.name for worker in store.workers(60)] == ["w2"]
+
+    def test_a_refused_run_is_left_to_others_and_comes_back_later(self, store: Store) -> None:
+        run = claimed(store)
+        refusal = Ending(reason=Reason.REFUSED, message="here: no disk")
+        refused = Refused(by="here", lasting=False, pause_s=SHORT_S)
+        back = Settlement(state=State.QUEUED, reason=Reason.REFUSED, ending=refusal, refused=refused)
+        after = store.settle(run.id, 1, back)
+        assert (after.state, after.reason, after.remark) == (State.QUEUED, Reason.REFUSED, "here: no disk")
+        assert (after.setbacks, after.history, after.attempt) == (0, (), 1)
+        assert store.run(run.id) == after
+        assert store.ringable(10) == []
+        assert store.claim(OTHER, LONG_S) is None
+        again = until(lambda: store.claim(WORKER, LONG_S))
+        assert again.attempt == 2
+        store.settle(run.id, 2, back)
+        elsewhere = store.claim(replace(WORKER, name="w3", host="there"), LONG_S)
+        assert elsewhere is not None
+        assert [(r.by, r.count, r.lasting) for r in elsewhere.refusals] == [("here", 2, False)]
+        finished = store.settle(run.id, 3, FINISHED)
+        assert (finished.refusals, finished.remark) == ((), "")
+        assert [entry.number for entry in finished.history] == [3]
+
+    def test_a_worker_may_refuse_for_itself_alone(self, store: Store) -> None:
+        run = claimed(store)
+        refused = Refused(by="w1", lasting=True, pause_s=LONG_S)
+        store.settle(run.id, 1, Settlement(state=State.QUEUED, reason=Reason.REFUSED, refused=refused))
+        assert store.claim(WORKER, LONG_S) is None
+        assert store.claim(OTHER, LONG_S) is not None
+
+    def test_samples_and_peaks_are_kept(self, store: Store) -> None:
+        store.add_experiment(Experiment(name="exp", owner="me", source="f", text="", created_at=a_run().queued_at))
+        run = claimed(store)
+        gpu = GpuSample(index=1, memory_bytes=5 << 30, busy=0.5, power_w=200.0, celsius=60.0)
+        sample = Sample(
+            run=run.id, attempt=1, host="here", cpu_s=1.5, memory_bytes=7 << 20, read_bytes=1, written_bytes=2,
+            disk_free_bytes=3, gpus=(gpu,),
+        )  # fmt: skip
+        store.add_sample(sample, Peaks(memory_bytes=7 << 20, gpu_memory_bytes=5 << 30), LONG_S)
+        store.add_sample(replace(sample, cpu_s=2.5, memory_bytes=6), Peaks(memory_bytes=6), LONG_S)
+        first, second = store.samples(run.id)
+        assert (replace(first, at=None), second.cpu_s) == (sample, 2.5)
+        assert first.at is not None
+        assert store.run(run.id).history[0].peaks == Peaks(memory_bytes=7 << 20, gpu_memory_bytes=5 << 30)
+        assert store.peaks("exp") == Peaks(memory_bytes=7 << 20, gpu_memory_bytes=5 << 30)
+        assert store.peaks("unheard of") == Peaks()
+
+    def test_an_enqueue_forgets_no_peaks_and_checkpoints_count(self, store: Store, tmp_path: Path) -> None:
+        experiment = Experiment(name="exp", owner="me", source="f", text="", created_at=a_run().queued_at)
+        store.add_experiment(experiment)
+        run = claimed(store)
+        file = tmp_path / "w"
+        file.write_bytes(b"w" * 1000)
+        store.publish_checkpoint(a_checkpoint(run, line=1), file, 2)
+        store.add_experiment(replace(experiment, owner="you"))
+        assert store.peaks("exp") == Peaks(checkpoint_bytes=1000)
+        assert store.experiments()[0].owner == "you"
+
+    def test_a_sample_of_a_lost_attempt_raises_no_peak(self, store: Store) -> None:
+        run = claimed(store)
+        store.settle(run.id, 1, Settlement(state=State.QUEUED, reason=Reason.LOST))
+        late = Sample(
+            run=run.id, attempt=1, host="here", cpu_s=0, memory_bytes=9, read_bytes=0, written_bytes=0,
+            disk_free_bytes=0,
+        )  # fmt: skip
+        with pytest.raises(Superseded):
+            store.add_sample(late, Peaks(memory_bytes=9), LONG_S)
+        assert store.peaks("exp") == Peaks()
 
     def test_runs_of_a_worker_are_found(self, store: Store) -> None:
         run = claimed(store)

@@ -1,0 +1,51 @@
+"""What runs used of their machines: the `samples` collection, and the peaks on attempts and experiments."""
+
+from typing import Any
+
+from bson import ObjectId
+
+from store.errors import Superseded
+from store.mongo.client import Connected, Document, guarded
+from store.mongo.codec import from_document, plain
+from store.samples import Peaks, Sample, highest
+from store.states import State
+
+
+class Samples(Connected):
+    """Samples leave of themselves when their time is over (a TTL index); peaks stay with the run."""
+
+    @guarded
+    def add_sample(self, sample: Sample, peaks: Peaks, keep_s: float) -> None:
+        """The peaks first: they are fenced. An upsert, because an insert cannot ask for the server's clock."""
+        mine = {"_id": sample.run, "attempt": sample.attempt, "state": State.RUNNING.value}
+        fields = {f"history.$[mine].peaks.{name}": value for name, value in plain(peaks).items() if value}
+        run = self.database["runs"].find_one_and_update(
+            mine,
+            {"$max": {"history.$[mine].peaks.memory_bytes": 0, **fields}},
+            array_filters=[{"mine.number": sample.attempt}],
+            projection={"experiment": 1},
+        )
+        if run is None:
+            raise Superseded(f"run {sample.run}: attempt {sample.attempt} no longer holds it")
+        self._raise_peaks(run["experiment"], peaks)
+        values: dict[str, Any] = {name: {"$literal": value} for name, value in plain(sample).items() if name != "at"}
+        values |= {"at": "$$NOW", "expires_at": {"$add": ["$$NOW", int(keep_s * 1000)]}}
+        self.database["samples"].update_one({"_id": ObjectId()}, [{"$set": values}], upsert=True)
+
+    @guarded
+    def samples(self, run_id: str) -> list[Sample]:
+        """What is still kept of the run's samples, oldest first."""
+        found = self.database["samples"].find({"run": run_id}, {"_id": 0}).sort([("attempt", 1), ("at", 1)])
+        return [from_document(Sample, document) for document in found]
+
+    @guarded
+    def peaks(self, experiment: str) -> Peaks:
+        """The most that any run of the experiment used."""
+        found = self.database["experiments"].find_one({"_id": experiment}, {"peaks": 1})
+        return from_document(Peaks, (found or {}).get("peaks") or {})
+
+    def _raise_peaks(self, experiment: str, peaks: Peaks) -> None:
+        """A write that changes nothing is skipped: a thousand runs of one experiment share this document."""
+        if highest([known := self.peaks(experiment), peaks]) != known:
+            fields: Document = {f"peaks.{name}": value for name, value in plain(peaks).items() if value}
+            self.database["experiments"].update_one({"_id": experiment}, {"$max": fields})
