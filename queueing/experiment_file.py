@@ -82,14 +82,18 @@ class ResourcesTable(Table):
     memory: Size | None = None
     disk: Size | None = None
     gpus: Count = 0
+    gpu_memory: Size | None = None
     cpus: Annotated[int, Field(ge=1, le=MOST_OF_ANYTHING)] | None = None
+    nice: Annotated[int, Field(ge=0, le=19)] = 0
     tags: list[Word] = Field(default_factory=list)
 
     def value(self) -> Resources:
         """As the store keeps it."""
         return Resources(
             gpus=self.gpus,
+            gpu_memory_bytes=self.gpu_memory,
             cpus=self.cpus,
+            nice=self.nice,
             memory_bytes=self.memory,
             disk_bytes=self.disk,
             time_s=self.time,

@@ -74,6 +74,11 @@ class Settings:
         return self.home / "runs" / socket.gethostname()
 
     @property
+    def slots_dir(self) -> Path:
+        """Where this machine's workers keep the locks of its GPUs."""
+        return self.home / "gpu-slots" / socket.gethostname()
+
+    @property
     def outgoing_mail_dir(self) -> Path:
         """Where messages go as .eml files while no SMTP server is configured."""
         return Path(self.mail_dir).expanduser() if self.mail_dir else self.home / "mail"

@@ -14,6 +14,8 @@ import psutil
 
 from queueing.placeholders import fill
 from store.runs import Run
+from worker.gpus import Gpu, cuda_variables
+from worker.limits import be_nice, thread_variables
 from worker.linux import dies_with_me
 from worker.rundir import RunDir
 
@@ -29,10 +31,14 @@ class Launch:
     command: tuple[str, ...]
     workdir: Path
     env: dict[str, str]
+    nice: int = 0
 
 
-def plan(run: Run, folder: RunDir, base: Mapping[str, str], resume: Path | None) -> Launch:
-    """The launch of a run. Raises ValueError when a format does not fit its value."""
+def plan(run: Run, folder: RunDir, base: Mapping[str, str], resume: Path | None, gpus: Sequence[Gpu] = ()) -> Launch:
+    """The launch of a run on these GPUs. Variables of the experiment file go before those that hold it to its limits.
+
+    Raises ValueError when a format does not fit its value.
+    """
     if run.task.trainer is not None:
         command: Sequence[str] = [sys.executable, "-P", "-E", "-m", TRAINER_MODULES[run.task.trainer]]
     else:
@@ -49,17 +55,20 @@ def plan(run: Run, folder: RunDir, base: Mapping[str, str], resume: Path | None)
     }
     if resume is not None and run.checkpoint is not None:
         protocol |= {"LABQ_RESUME": str(resume), "LABQ_RESUME_STEP": str(run.checkpoint.step)}
-    env = {**inherited, "PYTHONUNBUFFERED": "1", **run.task.env, **protocol}
-    return Launch(command=tuple(command), workdir=Path(run.task.workdir), env=env)
+    limits = {**thread_variables(run.resources.cpus, run.task.env), **cuda_variables(gpus, base)}
+    env = {**inherited, "PYTHONUNBUFFERED": "1", **limits, **run.task.env, **protocol}
+    return Launch(command=tuple(command), workdir=Path(run.task.workdir), env=env, nice=run.resources.nice)
 
 
-def _prepare() -> Callable[[], None]:
+def _prepare(nice: int, enter: Callable[[], None]) -> Callable[[], None]:
     """Between fork and exec: it dies with us, and hears a Ctrl-C of its own like any programme; we ignore ours."""
     die_with_us = dies_with_me()
 
     def prepare() -> None:
         die_with_us()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        be_nice(nice)
+        enter()
 
     return prepare
 
@@ -67,7 +76,8 @@ def _prepare() -> Callable[[], None]:
 class Child:
     """A running child. Start it from the main thread: its death signal is bound to the thread that forks it."""
 
-    def __init__(self, launch: Launch, output: Path) -> None:
+    def __init__(self, launch: Launch, output: Path, enter: Callable[[], None] = lambda: None) -> None:
+        """`enter` runs in the child before anything of the command does. Raises OSError, ValueError."""
         with open(output, "ab") as sink:
             self._process = subprocess.Popen(
                 launch.command,
@@ -77,7 +87,7 @@ class Child:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_prepare(),
+                preexec_fn=_prepare(launch.nice, enter),
             )
 
     @property

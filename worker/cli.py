@@ -18,12 +18,19 @@ def worker(options: argparse.Namespace) -> int:
     from worker.loop import Loop, Offer
 
     settings = replace(settings, queue=options.queue or settings.queue)
-    offer = Offer(queue=settings.queue, tags=tuple(options.tag), gpus=options.gpus, burst=options.burst)
+    offer = Offer(
+        queue=settings.queue,
+        tags=tuple(options.tag),
+        gpus=options.gpus,
+        slots_per_gpu=options.slots_per_gpu,
+        burst=options.burst,
+    )
     return Loop(settings, offer).run()
 
 
 def _arguments(options: argparse.Namespace) -> list[str]:
     """The options of one of several workers."""
-    arguments = [f"--gpus={options.gpus}", *(f"--tag={tag}" for tag in options.tag)]
+    arguments = [f"--gpus={options.gpus}", f"--slots-per-gpu={options.slots_per_gpu}"]
+    arguments += [f"--tag={tag}" for tag in options.tag]
     arguments += [f"--queue={options.queue}"] if options.queue else []
     return arguments + (["--burst"] if options.burst else [])

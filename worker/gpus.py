@@ -38,6 +38,12 @@ class Gpu:
     celsius: float | None = None
 
 
+def preload() -> None:
+    """Import the library, without loading the driver: each look of a worker is a fork, and would do it again."""
+    with suppress(ImportError):
+        import_module("pynvml")
+
+
 def read_gpus(only: Collection[int] | None = None) -> tuple[Gpu, ...]:
     """The GPUs of the machine, or some of them; none where NVML is not there or does not answer."""
     try:

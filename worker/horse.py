@@ -27,6 +27,7 @@ class Outcome(IntEnum):
     CRASHED = 12
     TROUBLE = 13
     HOPELESS = 14
+    REFUSED = 15
 
 
 @contextmanager

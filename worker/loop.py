@@ -8,8 +8,6 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-import psutil
-
 from queueing.doorbell import Doorbell, TicketWorker
 from queueing.repair import release_own, repair
 from store.connect import connect, redis_url
@@ -17,8 +15,12 @@ from store.errors import DoorbellUnavailable, ExitCode, LabqError, StoreUnavaila
 from store.logbook import say, warn
 from store.settings import Settings
 from store.workers import Worker
+from worker.claiming import claim, gpus_here
+from worker.gpus import preload
 from worker.horse import Horse, Outcome, stop_signals_held
 from worker.linux import adopt_orphans
+from worker.machine import total_memory_bytes
+from worker.memory_limit import sweep_cgroups
 from worker.rundir import sweep
 from worker.stopping import STOP_SIGNALS, means_hurry
 from worker.supervisor import Supervisor
@@ -36,7 +38,8 @@ class Offer:
 
     queue: str
     tags: tuple[str, ...] = ()
-    gpus: int = 0
+    gpus: str = "auto"
+    slots_per_gpu: int = 1
     burst: bool = False
 
 
@@ -49,9 +52,8 @@ def describe(offer: Offer) -> Worker:
         pid=os.getpid(),
         queues=(offer.queue,),
         tags=offer.tags,
-        gpus=offer.gpus,
         cpus=os.cpu_count() or 1,
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=total_memory_bytes(),
     )
 
 
@@ -61,6 +63,7 @@ class Loop:
     def __init__(self, settings: Settings, offer: Offer) -> None:
         self._settings, self._offer = settings, offer
         self._worker = describe(offer)
+        preload()
         self._bell: TicketWorker | None = None
         self._bell_is_away = False
         self._store_is_away = False
@@ -69,7 +72,8 @@ class Loop:
         self._stopping = False
         self._told_at: float | None = None
         self._mend = False
-        self._crashes = 0
+        self._failures = 0
+        self._proven = False
 
     def run(self) -> ExitCode:
         """Until SIGTERM or Ctrl-C; with `burst`, until there is nothing to do."""
@@ -96,10 +100,11 @@ class Loop:
         return ExitCode.OK
 
     def _pause_after(self, outcome: Outcome) -> float:
-        """None after a run; a growing one after crashes in a row, so that trouble does not become a storm."""
-        self._crashes = self._crashes + 1 if outcome is Outcome.CRASHED else 0
-        if outcome is Outcome.CRASHED:
-            return min(0.1 * 4.0 ** (self._crashes - 1), self._settings.look_s)
+        """None after a run; a growing one after crashes or refusals in a row, so that trouble becomes no storm."""
+        failed = outcome in (Outcome.CRASHED, Outcome.REFUSED)
+        self._failures = self._failures + 1 if failed else 0
+        if failed:
+            return min(0.1 * 4.0 ** (self._failures - 1), self._settings.look_s)
         return 0.0 if outcome is Outcome.RAN else self._settings.look_s
 
     # ── waiting ──
@@ -143,6 +148,7 @@ class Loop:
             outcome = self._horse.wait()
         finally:
             self._horse = None
+        self._proven = self._proven or outcome in (Outcome.RAN, Outcome.NOTHING)
         self._mend = outcome is Outcome.CRASHED or (self._mend and outcome is Outcome.STORE_AWAY)
         if (outcome is Outcome.STORE_AWAY) != self._store_is_away:
             self._store_is_away = outcome is Outcome.STORE_AWAY
@@ -151,28 +157,32 @@ class Loop:
 
     def _inside_the_fork(self) -> Outcome:
         sweep(self._settings.runs_dir)  # before we claim or give back what an orphan may still be working on
+        sweep_cgroups()
         try:
+            gpus = gpus_here(self._offer.gpus)
             store = connect(self._settings)
         except StoreUnavailable as error:
             if not self._store_is_away:
                 warn("no-store", worker=self._worker.name, error=error)
             return Outcome.STORE_AWAY
         except LabqError as error:
-            warn("no-store", worker=self._worker.name, error=error)
-            return Outcome.HOPELESS if isinstance(error, UserError) else Outcome.TROUBLE
+            warn("cannot-work", worker=self._worker.name, error=error)
+            hopeless = isinstance(error, UserError) and not self._proven
+            return Outcome.HOPELESS if hopeless else Outcome.TROUBLE
+        worker = replace(self._worker, gpus=len(gpus))
         doorbell = Doorbell(redis_url(self._settings), self._settings.redis_timeout_s)
         try:
             if self._mend:
                 self._give_back(release_own(store, self._worker.name))
-            store.seen(self._worker)
+            store.seen(worker)
             repair(store, doorbell, self._settings, self._worker.name)
-            run = store.claim(self._worker, self._settings.lease_s)
-            if run is None:
+            claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
+            if claimed is None:
                 return Outcome.NOTHING
-            say("claimed", run=run.id, attempt=run.attempt, experiment=run.experiment)
-            done = Supervisor(store, doorbell, self._settings, self._worker, run).carry_out()
+            say("claimed", run=claimed.run.id, attempt=claimed.run.attempt, experiment=claimed.run.experiment)
+            outcome = Supervisor(store, doorbell, self._settings, worker, claimed).carry_out()
             with suppress(LabqError):
-                store.seen(replace(self._worker, run=None))
+                store.seen(replace(worker, run=None))
         except Superseded:
             return Outcome.RAN
         except StoreUnavailable:
@@ -180,7 +190,10 @@ class Loop:
         except LabqError as error:
             warn("look-failed", worker=self._worker.name, error=error)
             return Outcome.TROUBLE
-        return Outcome.RAN if done else Outcome.NOTHING
+        except OSError as error:
+            warn("no-gpu-slots", worker=self._worker.name, error=error)
+            return Outcome.TROUBLE
+        return outcome
 
     def _give_back(self, released: tuple[str, ...]) -> None:
         for run in released:

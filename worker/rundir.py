@@ -74,6 +74,11 @@ def make_run_dir(runs_dir: Path, run: Run) -> RunDir:
     return made
 
 
+def is_empty(runs_dir: Path) -> bool:
+    """Whether no run is carried out on this machine just now."""
+    return not runs_dir.is_dir() or not any(path.name != _TURN for path in runs_dir.iterdir())
+
+
 def sweep(runs_dir: Path) -> list[str]:
     """Remove folders whose supervisor is gone (nobody holds their lock any more), and what still runs in their name.
 

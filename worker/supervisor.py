@@ -1,6 +1,6 @@
 """One attempt from claim to settle. The supervisor is a thin process of its own: no user code, no CUDA, no numba.
 
-    claim → run directory → checkpoint → begin → launch ─┬─ keeper: renews the lease, hears wishes, repairs
+    claim → preflight → run directory → checkpoint → begin → launch ─┬─ keeper: renews the lease, hears wishes, repairs
                                                          ├─ shipper: events, output, checkpoints → MongoDB
                                                          └─ watch: child's end, signals, limits
     child ends → ship the rest → settle → ring if queued again → remove the run directory
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from queueing.doorbell import Doorbell
+from queueing.refusal import Objection, handed_on
 from queueing.retry import verdict
 from store.errors import CheckpointDamaged, DoorbellUnavailable, StoreFailed, StoreUnavailable, Superseded
 from store.logbook import say, warn
@@ -31,11 +32,16 @@ from store.states import Reason, State
 from store.store import Settlement, Store
 from store.workers import Worker
 from worker.child import Child, Launch, peak_memory_bytes, plan, sweep_descendants
+from worker.claiming import Claimed
 from worker.classify import TERMINATED, classify, is_machine_trouble, reason_of_trouble
 from worker.facts import host_facts, python_facts
+from worker.horse import Outcome
 from worker.keeper import Call, Keeper
 from worker.linux import wait_readable
-from worker.rundir import RunDir, make_run_dir, sweep
+from worker.memory_limit import MemoryLimit, memory_limit
+from worker.preflight import examine, needs, objection
+from worker.rundir import RunDir, is_empty, make_run_dir, sweep
+from worker.sampler import Sampler
 from worker.shipper import Shipper
 from worker.stopping import HURRY, STOP_SIGNALS
 
@@ -48,8 +54,11 @@ _OTHERS_FIRST_S = 15.0
 class Supervisor:
     """Carries one claimed run through its attempt."""
 
-    def __init__(self, store: Store, doorbell: Doorbell, settings: Settings, worker: Worker, run: Run) -> None:
-        self._store, self._doorbell, self._settings, self._worker, self._run = store, doorbell, settings, worker, run
+    def __init__(self, store: Store, doorbell: Doorbell, settings: Settings, worker: Worker, claimed: Claimed) -> None:
+        self._store, self._doorbell, self._settings, self._worker = store, doorbell, settings, worker
+        self._run, self._gpus, self._objection = claimed.run, claimed.gpus, claimed.objection
+        self._limit: MemoryLimit = memory_limit(self._run)
+        self._memory_said = ""
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -58,15 +67,17 @@ class Supervisor:
         self._superseded = False
         self._interfered = False
         self._over = threading.Event()
-        self._keeper = Keeper(store, doorbell, settings, worker, run, self._on_call)
+        self._keeper = Keeper(store, doorbell, settings, worker, self._run, self._on_call)
 
-    def carry_out(self) -> bool:
-        """Run the attempt to its end, whatever that is; False when this machine cannot even begin."""
+    def carry_out(self) -> Outcome:
+        """Run the attempt to its end, whatever that is: RAN. REFUSED: not this run on this machine; NOTHING: none."""
         self._listen_to_signals()
         self._keeper.start()
         threading.Thread(target=self._sweep_beside, name="sweeper", daemon=True).start()
         folder: RunDir | None = None
         try:
+            if (lacking := self._objection or self._preflight()) is not None:
+                return self._refuse(lacking)
             folder = make_run_dir(self._settings.runs_dir, self._run)
             ending = self._attempt(folder)
             if ending is not None and not self._superseded:
@@ -86,18 +97,34 @@ class Supervisor:
             sweep_descendants()
             if self._superseded:
                 say("superseded", run=self._run.id, attempt=self._run.attempt)
+            self._limit.close()
             if folder is not None:
                 folder.remove()
-        return True
+        return Outcome.RAN
 
-    def _hand_on(self, error: OSError) -> bool:
+    def _preflight(self) -> Objection | None:
+        siblings = self._until_answered(lambda: self._store.peaks(self._run.experiment))
+        alone = is_empty(self._settings.runs_dir)
+        needed = needs(self._run, siblings, self._settings.disk_floor_mb * 10**6, alone=alone)
+        return objection(needed, examine(self._run, self._settings.runs_dir, os.environ))
+
+    def _refuse(self, lacking: Objection) -> Outcome:
+        """Others may take the run at once; nothing of it has been touched."""
+        warn("refused", run=self._run.id, attempt=self._run.attempt, because=lacking.message)
+        lately_s = max(3 * self._settings.look_s, self._settings.lease_s)
+        living = self._until_answered(lambda: self._store.workers(lately_s)) if lacking.lasting else []
+        self._gpus.release()
+        self._settle(lambda run: handed_on(run, lacking, self._worker, living))
+        return Outcome.REFUSED
+
+    def _hand_on(self, error: OSError) -> Outcome:
         """The disk of this machine is no fault of the run: others may take it, this worker pauses."""
         warn("machine-trouble", run=self._run.id, attempt=self._run.attempt, error=error)
         message = f"{socket.gethostname()}: the attempt cannot go on here: {error}"
         ending = Ending(reason=reason_of_trouble(error), message=message)
         with suppress(Superseded):
             self._settle(lambda run: _handed_on(run, ending))
-        return False
+        return Outcome.NOTHING
 
     # ── the attempt ──
     def _attempt(self, folder: RunDir) -> Ending | None:
@@ -105,12 +132,16 @@ class Supervisor:
         if self._stop_for is not None:
             return Ending(reason=self._stop_for)
         try:
-            launch = plan(self._run, folder, os.environ, resume)
-            child = Child(launch, folder.output)
-        except (OSError, ValueError) as error:
+            launch = plan(self._run, folder, os.environ, resume, self._gpus.gpus)
+            child = Child(launch, folder.output, self._limit.enter)
+        except ValueError as error:
+            return Ending(reason=Reason.REFUSED, message=f"cannot be started: {error}")
+        except OSError as error:
             if is_machine_trouble(error):
                 raise
-            return Ending(reason=Reason.REFUSED, message=f"cannot be started: {_launch_problem(error, self._run)}")
+            self._refuse(Objection(message=f"cannot be started: {error}", lasting=True))
+            return None
+        self._limit = self._limit.around(child.pid)
         say("started", run=self._run.id, attempt=self._run.attempt, pid=child.pid)
         shipper = Shipper(
             self._store,
@@ -121,9 +152,12 @@ class Supervisor:
             superseded=lambda: self._on_call(Call.SUPERSEDED),
         )
         shipper.start()
+        sampler = Sampler(self._store, self._settings, self._run, folder.path, self._gpus.gpus)
+        sampler.start()
         self._note_packages(launch)
         exit_code = self._watch(child)
         sweep_descendants()
+        sampler.stop()
         if self._superseded:
             return None
         if not shipper.finish(self._settings.outage_grace_s, lambda: self._hurry):
@@ -133,15 +167,17 @@ class Supervisor:
             exit_code=exit_code,
             said=shipper.said,
             tail=_tail(folder.output),
-            peak_memory_bytes=peak_memory_bytes(),
+            peak_memory_bytes=max(peak_memory_bytes(), sampler.peaks.memory_bytes),
         )
+        if ending.reason is Reason.OUT_OF_MEMORY and self._memory_said:
+            ending = replace(ending, message=self._memory_said)
         say("ended", run=self._run.id, attempt=self._run.attempt, reason=ending.reason, exit_code=exit_code)
         return ending
 
     def _begin(self, folder: RunDir) -> Path | None:
         """Choose the newest checkpoint that verifies, fetch it, and drop what was reported after it."""
         checkpoint = self._until_answered(lambda: self._fetch_newest(folder))
-        facts = host_facts(os.environ)
+        facts = {**host_facts(os.environ), "gpus": [gpu.uuid for gpu in self._gpus.gpus]}
         self._run = self._until_answered(lambda: self._store.begin(self._run.id, self._run.attempt, checkpoint, facts))
         if checkpoint is None:
             return None
@@ -189,7 +225,8 @@ class Supervisor:
         while (exit_code := child.poll()) is None:
             now = time.monotonic()
             self._check_clocks(now, started_at)
-            if self._superseded or self._hurry or (kill_at is not None and now >= kill_at):
+            self._check_memory()
+            if self._superseded or self._hurry or self._memory_said or (kill_at is not None and now >= kill_at):
                 self._interfered = True
                 child.kill()
                 continue
@@ -200,6 +237,8 @@ class Supervisor:
                 kill_at = now + self._keeper.terms.grace_s
             wait_readable(child.pid, self._wake_out.fileno(), self._patience_s(now, started_at, kill_at))
             self._drain_wakes()
+        if exit_code != 0:
+            self._check_memory()  # the kernel ends a run before it wakes us
         # Asked to leave a moment before: what stops a whole machine told the child without us.
         self._interfered = self._interfered or self._stop_for is not None
         return exit_code
@@ -214,12 +253,20 @@ class Supervisor:
             warn("fenced", run=self._run.id, attempt=self._run.attempt, alone_s=self._keeper.terms.alone_s)
             self._stop_for = Reason.DRAINED
 
+    def _check_memory(self) -> None:
+        """At once and without a grace: a run that goes on allocating takes the machine with it."""
+        self._memory_said = self._memory_said or self._limit.exceeded()
+        if self._memory_said and self._stop_for is None:
+            say("stopping", run=self._run.id, attempt=self._run.attempt, reason=Reason.OUT_OF_MEMORY)
+            self._stop_for = Reason.OUT_OF_MEMORY
+
     def _patience_s(self, now: float, started_at: float, kill_at: float | None) -> float:
+        look_s = self._limit.look_in_s()
         if kill_at is not None:
-            return max(0.0, kill_at - now)
+            return max(0.0, min(kill_at - now, look_s))
         limit_s = self._run.resources.time_s
         deadlines = [self._keeper.stop_at] + ([started_at + limit_s] if limit_s is not None else [])
-        return max(0.0, min(deadlines) - now)
+        return max(0.0, min(min(deadlines) - now, look_s))
 
     def _listen_to_signals(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -303,12 +350,3 @@ def _handed_on(run: Run, ending: Ending) -> Settlement:
     if drained.state is not State.QUEUED:
         return drained
     return replace(drained, reason=ending.reason, ending=ending, backoff_s=_OTHERS_FIRST_S)
-
-
-def _launch_problem(error: Exception, run: Run) -> str:
-    if isinstance(error, FileNotFoundError):
-        if not Path(run.task.workdir).is_dir():
-            return f"there is no folder {run.task.workdir} on {socket.gethostname()}"
-        program = run.task.command[0] if run.task.command else "python"
-        return f"there is no programme {program!r} on {socket.gethostname()}"
-    return str(error)

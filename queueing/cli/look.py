@@ -1,15 +1,18 @@
 """`labq ls`, `labq show`."""
 
 import argparse
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from queueing.cli.context import opened_store, print_json
+from queueing.cli.resources import print_resources
 from queueing.cli.words import ago, differing, metric_words, param_words, state_words
 from queueing.placeholders import fill
 from queueing.units import format_duration, format_size
 from store.errors import ExitCode, UserError
 from store.runs import Attempt, Run, short
+from store.samples import Sample
 from store.states import State
 from store.store import RunQuery, Store
 
@@ -38,6 +41,8 @@ def show(options: argparse.Namespace) -> int:
         if options.diff or options.packages:
             print(_text_of(store, run, diff=options.diff), end="")
             return ExitCode.OK
+        if options.resources:
+            return _show_resources(run, store.samples(run.id), as_json=options.json)
         checkpoints = store.checkpoints(run.id)
         notices = store.notices(run.id)
         artifacts = store.artifacts(run.id)
@@ -57,6 +62,15 @@ def show(options: argparse.Namespace) -> int:
     for notice in notices:
         said = f": {notice.error}" if notice.error else ""
         print(f"{'mail':<12} {notice.about} to {', '.join(notice.to)}: {notice.state}{said}")
+    return ExitCode.OK
+
+
+def _show_resources(run: Run, samples: list[Sample], *, as_json: bool) -> int:
+    if as_json:
+        peaks = [{"attempt": attempt.number, **asdict(attempt.peaks)} for attempt in run.history]
+        print_json({"run": run.id, "peaks": peaks, "samples": samples})
+    else:
+        print_resources(run, samples)
     return ExitCode.OK
 
 
@@ -134,8 +148,11 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         facts.append((name[:12], f"{summary.last:.6g} at step {summary.last_step}; {best}; {summary.count} points"))
     if run.ending and run.ending.message:
         facts.append(("said", run.ending.message))
-    if run.remark:
+    if run.remark and run.remark not in [refusal.message for refusal in run.refusals]:
         facts.append(("remark", run.remark))
+    for refusal in run.refusals:
+        again = "asked again" if refusal.until <= datetime.now(UTC) else f"until {refusal.until:%H:%M:%S} UTC"
+        facts.append(("refused by", f"{refusal.by}, {again}: {refusal.message}"))
     return facts + _git_facts(run)
 
 

@@ -64,6 +64,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
 def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--diff", action="store_true", help="only what differed from the commit when it was enqueued")
     parser.add_argument("--packages", action="store_true", help="only the Python packages of the newest attempt")
+    parser.add_argument("--resources", action="store_true", help="only what it used of its machine, over time")
 
 
 def _runs(parser: argparse.ArgumentParser) -> None:
@@ -134,7 +135,16 @@ def _worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tag", action="append", type=_name, default=[], metavar="TAG", help="what this machine is; repeatable"
     )
-    parser.add_argument("--gpus", type=_count, default=0, metavar="N", help="GPUs a run may ask for (default 0)")
+    parser.add_argument(
+        "--gpus",
+        type=_gpus,
+        default="auto",
+        metavar="GPUS",
+        help="how many (2), which (0,1 as in nvidia-smi; one alone: 1,), all, or auto (default: all there are)",
+    )
+    parser.add_argument(
+        "--slots-per-gpu", type=_positive, default=1, metavar="N", help="runs that may share a GPU, memory permitting"
+    )
     parser.add_argument("--burst", action="store_true", help="leave when there is nothing to do")
 
 
@@ -156,6 +166,13 @@ def _positive(text: str) -> int:
     if not re.fullmatch("[0-9]{1,3}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 999")
     return int(text)
+
+
+def _gpus(text: str) -> str:
+    one = "(?:[0-9]{1,3}|(?:GPU|MIG)-[A-Za-z0-9/-]{1,80})"
+    if not re.fullmatch(f"auto|all|{one}(?:,{one})*,?", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed: a number, a list such as 0,1 (one alone: 1,), all, auto")
+    return text
 
 
 def _above_zero(text: str) -> float:

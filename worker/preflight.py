@@ -1,0 +1,96 @@
+"""Before an attempt begins: has this machine what the run needs? What it lacks sends the run to others, unharmed."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from queueing.placeholders import fill
+from queueing.refusal import Objection
+from queueing.units import format_size
+from store.runs import Run
+from store.samples import Peaks
+from worker.machine import free_disk_bytes, free_memory_bytes
+
+CHECKPOINTS_AT_ONCE = 3
+"""On the disk of a run: the one it resumes from, the newest one, and the one being written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What must be free before the run begins. `memory_bytes` None: unknown."""
+
+    disk_bytes: int
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What there is. `missing` names what no waiting brings: a programme, a folder."""
+
+    disk_bytes: int
+    memory_bytes: int
+    missing: str = ""
+
+
+def needs(run: Run, siblings: Peaks, disk_floor_bytes: int, *, alone: bool) -> Needs:
+    """From what the run declares and what its siblings were seen to use.
+
+    A measured need of memory counts only beside other runs: measured too high, it must not keep a run from an idle
+    machine.
+    """
+    checkpoints = CHECKPOINTS_AT_ONCE * siblings.checkpoint_bytes
+    measured = None if alone else siblings.memory_bytes or None
+    return Needs(
+        disk_bytes=max(run.resources.disk_bytes or 0, checkpoints, disk_floor_bytes),
+        memory_bytes=run.resources.memory_bytes or measured,
+    )
+
+
+def objection(needed: Needs, found: Found) -> Objection | None:
+    """Why the run cannot begin here, or None. What is missing for good comes first."""
+    if found.missing:
+        return Objection(message=found.missing, lasting=True)
+    if found.disk_bytes < needed.disk_bytes:
+        return Objection(message=_short("disk in the run directory", needed.disk_bytes, found.disk_bytes))
+    if needed.memory_bytes is not None and found.memory_bytes < needed.memory_bytes:
+        return Objection(message=_short("memory", needed.memory_bytes, found.memory_bytes))
+    return None
+
+
+def examine(run: Run, runs_dir: Path, environ: Mapping[str, str]) -> Found:
+    """Look at this machine. Raises OSError when its disk does not answer."""
+    return Found(
+        disk_bytes=free_disk_bytes(runs_dir),
+        memory_bytes=free_memory_bytes(),
+        missing=missing(run, environ),
+    )
+
+
+def missing(run: Run, environ: Mapping[str, str]) -> str:
+    """The working folder or the programme, where this machine does not have it; else an empty text."""
+    workdir = Path(run.task.workdir)
+    if not workdir.is_dir():
+        return f"there is no folder {workdir}"
+    if not os.access(workdir, os.X_OK):
+        return f"the folder {workdir} may not be entered"
+    if run.task.trainer is not None or not run.task.command:
+        return ""
+    programme = _programme(run)
+    path = run.task.env.get("PATH", environ.get("PATH", os.defpath))
+    if programme and shutil.which(workdir / programme if "/" in programme else programme, path=path) is None:
+        return f"there is no programme {programme!r}"
+    return ""
+
+
+def _programme(run: Run) -> str:
+    """A command that cannot be filled in is no matter of the machine: it fails when it is started."""
+    try:
+        return fill(run.task.command, run.params, run.repeat)[0]
+    except (ValueError, KeyError):
+        return ""
+
+
+def _short(what: str, needed_bytes: int, found_bytes: int) -> str:
+    return f"{format_size(needed_bytes)} of {what} are needed, {format_size(found_bytes)} are free"
