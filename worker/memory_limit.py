@@ -20,7 +20,7 @@ from worker.tree import proportional_bytes, resident_bytes
 
 _PREFIX = "labq-"
 _EMPTY_S = 2.0
-_COST, _LONGEST_PAUSE_S = 100, 2.0
+_COST, _LONGEST_PAUSE_S = 100, 5.0
 LOOK_S = 0.5
 CLOSE_LOOK_S = 0.1
 CLOSE = 0.7

@@ -11,7 +11,8 @@ from queueing.refusal import Objection
 from queueing.units import format_size
 from store.runs import Run
 from store.samples import Peaks
-from worker.machine import free_disk_bytes, free_memory_bytes
+from worker.machine import free_disk_bytes, free_memory_bytes, total_memory_bytes
+from worker.rundir import promises
 
 CHECKPOINTS_AT_ONCE = 3
 """On the disk of a run: the one it resumes from, the newest one, and the one being written."""
@@ -27,11 +28,11 @@ class Needs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What there is. `missing` names what no waiting brings: a programme, a folder."""
+    """What there is. `unpromised_bytes`: the memory that no other run on this machine may come to use."""
 
     disk_bytes: int
     memory_bytes: int
-    missing: str = ""
+    unpromised_bytes: int
 
 
 def needs(run: Run, siblings: Peaks, disk_floor_bytes: int, *, alone: bool) -> Needs:
@@ -48,28 +49,37 @@ def needs(run: Run, siblings: Peaks, disk_floor_bytes: int, *, alone: bool) -> N
     )
 
 
-def objection(needed: Needs, found: Found) -> Objection | None:
-    """Why the run cannot begin here, or None. What is missing for good comes first."""
-    if found.missing:
-        return Objection(message=found.missing, lasting=True)
+def shortage(needed: Needs, found: Found) -> Objection | None:
+    """What there is not enough of, or None."""
     if found.disk_bytes < needed.disk_bytes:
         return Objection(message=_short("disk in the run directory", needed.disk_bytes, found.disk_bytes))
-    if needed.memory_bytes is not None and found.memory_bytes < needed.memory_bytes:
+    if needed.memory_bytes is None:
+        return None
+    if found.memory_bytes < needed.memory_bytes:
         return Objection(message=_short("memory", needed.memory_bytes, found.memory_bytes))
+    if found.unpromised_bytes < needed.memory_bytes:
+        return Objection(
+            message=_short("memory", needed.memory_bytes, found.unpromised_bytes, " of other runs' limits")
+        )
     return None
 
 
-def examine(run: Run, runs_dir: Path, environ: Mapping[str, str]) -> Found:
+def examine(runs_dir: Path) -> Found:
     """Look at this machine. Raises OSError when its disk does not answer."""
     return Found(
         disk_bytes=free_disk_bytes(runs_dir),
         memory_bytes=free_memory_bytes(),
-        missing=missing(run, environ),
+        unpromised_bytes=total_memory_bytes() - sum(promises(runs_dir)),
     )
 
 
-def missing(run: Run, environ: Mapping[str, str]) -> str:
-    """The working folder or the programme, where this machine does not have it; else an empty text."""
+def missing(run: Run, environ: Mapping[str, str]) -> Objection | None:
+    """The working folder or the programme, where this machine does not have it: no waiting brings it."""
+    problem = _missing(run, environ)
+    return Objection(message=problem, lasting=True) if problem else None
+
+
+def _missing(run: Run, environ: Mapping[str, str]) -> str:
     workdir = Path(run.task.workdir)
     if not workdir.is_dir():
         return f"there is no folder {workdir}"
@@ -92,5 +102,5 @@ def _programme(run: Run) -> str:
         return ""
 
 
-def _short(what: str, needed_bytes: int, found_bytes: int) -> str:
-    return f"{format_size(needed_bytes)} of {what} are needed, {format_size(found_bytes)} are free"
+def _short(what: str, needed_bytes: int, found_bytes: int, whereof: str = "") -> str:
+    return f"{format_size(needed_bytes)} of {what} are needed, {format_size(max(0, found_bytes))} are free{whereof}"

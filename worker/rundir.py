@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import psutil
 from store.logbook import warn
 from store.runs import Run
 
-_TURN = ".turn"
+_TURN, _BEGINNING = ".turn", ".beginning"
 _DIE_S = 5.0
 
 
@@ -47,6 +47,11 @@ class RunDir:
         return self.path / "checkpoints"
 
     @property
+    def promised(self) -> Path:
+        """How much memory the run may come to use, for those who begin beside it."""
+        return self.path / "promised-bytes"
+
+    @property
     def resume(self) -> Path:
         """LABQ_RESUME"""
         return self.path / "resume"
@@ -74,9 +79,25 @@ def make_run_dir(runs_dir: Path, run: Run) -> RunDir:
     return made
 
 
-def is_empty(runs_dir: Path) -> bool:
-    """Whether no run is carried out on this machine just now."""
-    return not runs_dir.is_dir() or not any(path.name != _TURN for path in runs_dir.iterdir())
+def promises(runs_dir: Path) -> list[int]:
+    """The memory that each run on this machine may come to use, in bytes; 0 for those of which nothing is known."""
+    folders = [path for path in runs_dir.iterdir() if path.is_dir()] if runs_dir.is_dir() else []
+    return [_promised(folder / "promised-bytes") for folder in folders]
+
+
+def _promised(file: Path) -> int:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+@contextmanager
+def beginning(runs_dir: Path) -> Iterator[None]:
+    """One run at a time begins on this machine, so that no two count on the same memory. Raises OSError."""
+    runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(runs_dir / _BEGINNING):
+        yield
 
 
 def sweep(runs_dir: Path) -> list[str]:
@@ -100,10 +121,14 @@ def sweep(runs_dir: Path) -> list[str]:
     return [path.name for path in abandoned]
 
 
-@contextmanager
-def _no_sweep(runs_dir: Path) -> Iterator[None]:
+def _no_sweep(runs_dir: Path) -> AbstractContextManager[None]:
     """One process at a time makes or sweeps."""
-    descriptor = os.open(runs_dir / _TURN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return _alone(runs_dir / _TURN)
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -131,7 +156,7 @@ def _folder_of(process: psutil.Process) -> str | None:
 
 
 def _is_abandoned(path: Path) -> bool:
-    if path.name == _TURN:
+    if path.name in (_TURN, _BEGINNING):
         return False
     try:
         descriptor = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC)

@@ -39,8 +39,8 @@ from worker.horse import Outcome
 from worker.keeper import Call, Keeper
 from worker.linux import wait_readable
 from worker.memory_limit import MemoryLimit, memory_limit
-from worker.preflight import examine, needs, objection
-from worker.rundir import RunDir, is_empty, make_run_dir, sweep
+from worker.preflight import examine, missing, needs, shortage
+from worker.rundir import RunDir, beginning, make_run_dir, promises, sweep
 from worker.sampler import Sampler
 from worker.shipper import Shipper
 from worker.stopping import HURRY, STOP_SIGNALS
@@ -76,9 +76,10 @@ class Supervisor:
         threading.Thread(target=self._sweep_beside, name="sweeper", daemon=True).start()
         folder: RunDir | None = None
         try:
-            if (lacking := self._objection or self._preflight()) is not None:
-                return self._refuse(lacking)
-            folder = make_run_dir(self._settings.runs_dir, self._run)
+            entered = self._enter()
+            if isinstance(entered, Objection):
+                return self._refuse(entered)
+            folder = entered
             ending = self._attempt(folder)
             if ending is not None and not self._superseded:
                 self._settle(lambda run: verdict(run, ending))
@@ -102,11 +103,19 @@ class Supervisor:
                 folder.remove()
         return Outcome.RAN
 
-    def _preflight(self) -> Objection | None:
+    def _enter(self) -> RunDir | Objection:
+        """The run directory, once this machine has what the run needs. Raises OSError."""
+        if (lacking := self._objection or missing(self._run, os.environ)) is not None:
+            return lacking
         siblings = self._until_answered(lambda: self._store.peaks(self._run.experiment))
-        alone = is_empty(self._settings.runs_dir)
-        needed = needs(self._run, siblings, self._settings.disk_floor_mb * 10**6, alone=alone)
-        return objection(needed, examine(self._run, self._settings.runs_dir, os.environ))
+        runs_dir, floor_bytes = self._settings.runs_dir, self._settings.disk_floor_mb * 10**6
+        with beginning(runs_dir):
+            needed = needs(self._run, siblings, floor_bytes, alone=not promises(runs_dir))
+            if (lacking := shortage(needed, examine(runs_dir))) is not None:
+                return lacking
+            folder = make_run_dir(runs_dir, self._run)
+            folder.promised.write_text(str(self._run.resources.memory_bytes or siblings.memory_bytes))
+        return folder
 
     def _refuse(self, lacking: Objection) -> Outcome:
         """Others may take the run at once; nothing of it has been touched."""

@@ -11,10 +11,10 @@ import pytest
 from store.runs import Resources, Run, Task
 from store.samples import Peaks
 from worker.machine import free_disk_bytes, free_memory_bytes, total_memory_bytes
-from worker.preflight import Found, Needs, examine, missing, needs, objection
+from worker.preflight import Found, Needs, examine, missing, needs, shortage
 
 FLOOR = 200
-PLENTY = Found(disk_bytes=10**12, memory_bytes=10**12)
+PLENTY = Found(disk_bytes=10**12, memory_bytes=10**12, unpromised_bytes=10**12)
 
 
 def a_run(workdir: Path | str = "/", command: tuple[str, ...] = ("true",), **changes: object) -> Run:
@@ -46,22 +46,28 @@ def test_measured_memory_counts_only_beside_other_runs(
     assert needs(run, Peaks(memory_bytes=measured), FLOOR, alone=alone).memory_bytes == needed
 
 
-def test_a_shortage_passes_and_what_is_missing_does_not() -> None:
+def test_a_shortage_is_said_in_sizes_and_passes() -> None:
     needed = Needs(disk_bytes=2 * 10**9, memory_bytes=3 * 10**9)
-    assert objection(needed, PLENTY) is None
-    disk = objection(needed, replace(PLENTY, disk_bytes=10**9))
+    assert shortage(needed, PLENTY) is None
+    disk = shortage(needed, replace(PLENTY, disk_bytes=10**9))
     assert disk is not None
     assert (disk.message, disk.lasting) == (
         "2.0 GB of disk in the run directory are needed, 1.0 GB are free",
         False,
     )
-    memory = objection(needed, replace(PLENTY, memory_bytes=10**9))
+    memory = shortage(needed, replace(PLENTY, memory_bytes=10**9))
     assert memory is not None
     assert (memory.message, memory.lasting) == ("3.0 GB of memory are needed, 1.0 GB are free", False)
-    assert objection(replace(needed, memory_bytes=None), replace(PLENTY, memory_bytes=0)) is None
-    gone = objection(needed, replace(PLENTY, disk_bytes=0, missing="there is no folder /x"))
-    assert gone is not None
-    assert gone.lasting
+    promised = shortage(needed, replace(PLENTY, unpromised_bytes=-(10**9)))
+    assert promised is not None
+    assert promised.message == "3.0 GB of memory are needed, 0 B are free of other runs' limits"
+    assert shortage(replace(needed, memory_bytes=None), replace(PLENTY, memory_bytes=0)) is None
+
+
+def said(run: Run, environ: dict[str, str]) -> str:
+    lacking = missing(run, environ)
+    assert lacking is None or lacking.lasting
+    return lacking.message if lacking else ""
 
 
 def test_programmes_are_found_as_the_child_will_find_them(tmp_path: Path) -> None:
@@ -69,25 +75,26 @@ def test_programmes_are_found_as_the_child_will_find_them(tmp_path: Path) -> Non
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\n")
     base = {"PATH": os.defpath}
-    assert missing(a_run(tmp_path, ("tool",)), base) == "there is no programme 'tool'"
-    assert missing(a_run(tmp_path, ("bin/tool",)), base) == "there is no programme 'bin/tool'", "not executable yet"
+    assert said(a_run(tmp_path, ("tool",)), base) == "there is no programme 'tool'"
+    assert said(a_run(tmp_path, ("bin/tool",)), base) == "there is no programme 'bin/tool'", "not executable yet"
     tool.chmod(0o755)
-    assert missing(a_run(tmp_path, ("bin/tool",)), base) == ""
-    assert missing(a_run(tmp_path, (str(tool),)), base) == ""
-    assert missing(a_run(tmp_path, ("tool",)), {"PATH": str(tool.parent)}) == ""
-    assert missing(a_run(task=Task(command=("tool",), workdir="/", env={"PATH": str(tool.parent)})), base) == ""
-    assert missing(a_run(tmp_path, ("{tool}",)), base) == ""
-    assert missing(a_run(tmp_path, ("{tool:d}",)), base) == "", "its start will say so"
+    assert said(a_run(tmp_path, ("bin/tool",)), base) == ""
+    assert said(a_run(tmp_path, (str(tool),)), base) == ""
+    assert said(a_run(tmp_path, ("tool",)), {"PATH": str(tool.parent)}) == ""
+    assert said(a_run(task=Task(command=("tool",), workdir="/", env={"PATH": str(tool.parent)})), base) == ""
+    assert said(a_run(tmp_path, ("{tool}",)), base) == ""
+    assert said(a_run(tmp_path, ("{tool:d}",)), base) == "", "its start will say so"
 
 
 def test_folders_and_trainers(tmp_path: Path) -> None:
-    assert missing(a_run(tmp_path / "gone"), {}) == f"there is no folder {tmp_path / 'gone'}"
-    assert missing(a_run(task=Task(trainer="rnn", workdir=str(tmp_path))), {}) == ""
+    assert said(a_run(tmp_path / "gone"), {}) == f"there is no folder {tmp_path / 'gone'}"
+    assert said(a_run(task=Task(trainer="rnn", workdir=str(tmp_path))), {}) == ""
 
 
 def test_this_machine_can_be_examined(tmp_path: Path) -> None:
-    found = examine(a_run(command=(sys.executable,)), tmp_path / "not" / "there" / "yet", os.environ)
-    assert found.missing == ""
+    found = examine(tmp_path / "not" / "there" / "yet")
+    assert missing(a_run(command=(sys.executable,)), os.environ) is None
+    assert found.unpromised_bytes == total_memory_bytes()
     assert found.disk_bytes == pytest.approx(free_disk_bytes(tmp_path), rel=0.1)
     assert 0 < found.memory_bytes <= total_memory_bytes()
     assert 0 < free_memory_bytes() <= total_memory_bytes()

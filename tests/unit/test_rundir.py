@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from store.runs import Run, Task
-from worker.rundir import RunDir, make_run_dir, sweep
+from worker.rundir import RunDir, beginning, make_run_dir, promises, sweep
 
 RUN = Run(
     id="a", key="a", experiment="x", params={"lr": 1}, task=Task(workdir="/"), attempt=1,
@@ -28,6 +28,20 @@ def test_the_same_attempt_of_another_database_gets_a_folder_of_its_own(tmp_path:
     assert sweep(tmp_path) == []
     one.remove()
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_what_runs_may_come_to_use_is_known_to_those_that_begin_beside_them(tmp_path: Path) -> None:
+    assert promises(tmp_path / "nobody yet") == []
+    with beginning(tmp_path):
+        one = make_run_dir(tmp_path, RUN)
+        one.promised.write_text("12000000000")
+    other = make_run_dir(tmp_path, RUN)
+    assert sorted(promises(tmp_path)) == [0, 12_000_000_000]
+    one.remove()
+    assert promises(tmp_path) == [0]
+    other.remove()
+    assert sweep(tmp_path) == []
+    assert promises(tmp_path) == []
 
 
 def test_a_folder_without_owner_goes_and_what_runs_in_its_name_is_dead_then(tmp_path: Path) -> None:
