@@ -1,16 +1,21 @@
 """Files kept with a run, in GridFS."""
 
+import shutil
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bson import ObjectId
 from gridfs import GridFSBucket
+from pymongo.errors import PyMongoError
 
 from store.errors import Superseded
 from store.files import open_regular
-from store.mongo.client import Connected, guarded
+from store.mongo.client import Connected, Document, guarded
 from store.runs import Artifact, artifact_name
 from store.states import State
+
+_BLOCK_BYTES = 1 << 20
 
 
 class Artifacts(Connected):
@@ -24,7 +29,7 @@ class Artifacts(Connected):
         older = [file["_id"] for file in self._find_artifacts(run_id, name)]
         metadata = {"run": run_id, "attempt": attempt, "source": source}
         with open_regular(path) as file:
-            file_id = self._artifact_files().upload_from_stream(name, file, metadata=metadata)
+            file_id = self._upload_artifact(name, file, metadata)
         holder = {"_id": run_id, "attempt": attempt, "state": State.RUNNING.value}
         if self.database["runs"].find_one(holder, {"_id": 1}) is None:
             self._artifact_files().delete(file_id)
@@ -52,9 +57,21 @@ class Artifacts(Connected):
     def fetch_artifact(self, artifact: Artifact, folder: Path) -> Path:
         """Write a kept file into `folder`."""
         target = folder / Path(artifact.name).name
-        with open(target, "wb") as sink:
-            self._artifact_files().download_to_stream(ObjectId(artifact.id), sink)
+        with open(target, "wb") as sink, self._artifact_files().open_download_stream(ObjectId(artifact.id)) as stored:
+            shutil.copyfileobj(stored, sink, _BLOCK_BYTES)
         return target
+
+    def _upload_artifact(self, name: str, file: BinaryIO, metadata: Document) -> Any:
+        """Block by block, each within the longest wait; GridFS' own functions for whole files stop when it is over."""
+        sink = self._artifact_files().open_upload_stream(name, metadata=metadata)
+        try:
+            shutil.copyfileobj(file, sink, _BLOCK_BYTES)
+            sink.close()
+        except (OSError, PyMongoError):
+            with suppress(PyMongoError):
+                sink.abort()
+            raise
+        return sink._id
 
     def _artifact_files(self) -> GridFSBucket:
         return GridFSBucket(self.database, bucket_name="artifacts")

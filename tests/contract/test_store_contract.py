@@ -1,5 +1,6 @@
 """One contract, two stores: whatever holds in memory holds in MongoDB."""
 
+import io
 import os
 import threading
 import time
@@ -640,3 +641,23 @@ def test_a_history_that_outlasts_a_time_out_does_not_keep_a_run_from_beginning(
     assert hasty.begin(second.id, 2, None, {}).summary == {}
     assert hasty.series(first.id, "loss").values == ()
     hasty.close()
+
+
+class Slow(io.BytesIO):
+    """A large file on a slow line: four blocks of 0.4 s."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        time.sleep(0.4)
+        return super().read(-1 if size is None else 10)
+
+
+def test_an_artifact_that_takes_longer_than_the_longest_wait_is_kept(
+    mongo_store: MongoStore, servers: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = claimed(mongo_store)
+    monkeypatch.setattr("store.mongo.artifacts.open_regular", lambda _: Slow(b"x" * 35))
+    patient = open_store(places(servers.home).mongo_url, mongo_store.database.name, timeout_s=1.0)
+    patient.add_artifact(run.id, 1, tmp_path / "large.bin")
+    (kept,) = patient.artifacts(run.id)
+    assert patient.fetch_artifact(kept, tmp_path).read_bytes() == b"x" * 35
+    patient.close()
