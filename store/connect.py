@@ -2,6 +2,8 @@
 
 from store.errors import StoreUnavailable
 from store.mongo import MongoStore, open_store
+from store.mongo.codec import make_ready
+from store.runs import Checkpoint, Run
 from store.servers.places import places
 from store.settings import Settings
 
@@ -16,6 +18,11 @@ def mongo_url(settings: Settings) -> str:
 def redis_url(settings: Settings) -> str:
     """The configured Redis, else the embedded one."""
     return settings.redis_url or places(settings.home).redis_url
+
+
+def prepare_to_connect() -> None:
+    """Work that every process forked from this one would else do again. Opens nothing, starts no thread."""
+    make_ready(Run, Checkpoint)
 
 
 def connect(settings: Settings) -> MongoStore:

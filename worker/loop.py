@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from queueing.doorbell import Doorbell, TicketWorker
 from queueing.repair import release_own, repair
-from store.connect import connect, redis_url
+from store.connect import connect, prepare_to_connect, redis_url
 from store.errors import DoorbellUnavailable, ExitCode, LabqError, StoreUnavailable, Superseded, UserError
 from store.logbook import say, warn
 from store.settings import Settings
@@ -64,6 +64,7 @@ class Loop:
         self._settings, self._offer = settings, offer
         self._worker = describe(offer)
         preload()
+        prepare_to_connect()
         self._bell: TicketWorker | None = None
         self._bell_is_away = False
         self._store_is_away = False

@@ -35,12 +35,22 @@ def to_documents(values: Sequence[Any]) -> list[Document]:
 
 def from_document(kind: type[T], document: Document) -> T:
     """The instance a document describes; fields that this version does not know are ignored."""
-    adapter = _ADAPTERS.get(kind)
-    if adapter is None:
-        adapter = _ADAPTERS[kind] = TypeAdapter(kind)
+    adapter = _adapter(kind)
     fields = {("id" if key == "_id" else key): value for key, value in document.items()}
     loaded: T = adapter.validate_python(fields)
     return loaded
+
+
+def make_ready(*kinds: type) -> None:
+    """Do now what reading the first document of these kinds would do: tens of milliseconds for a Run."""
+    for kind in kinds:
+        _adapter(kind)
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def plain(value: Any, shared: dict[int, Any] | None = None) -> Any:
