@@ -35,8 +35,11 @@ def param_words(run: Run, names: Sequence[str]) -> str:
 
 
 def metric_words(run: Run) -> str:
-    """The last values of the first few metrics, validation first."""
-    names = sorted(run.summary, key=lambda name: (not name.startswith(("val", "test")), name))
+    """The last values of the first few metrics, validation first; those of the clock tell nothing of a result."""
+    names = sorted(
+        (name for name in run.summary if not name.startswith("clock_")),
+        key=lambda name: (not name.startswith(("val", "test")), name),
+    )
     return " ".join(f"{name}={run.summary[name].last:.4g}" for name in names[:SHOWN_METRICS])
 
 
