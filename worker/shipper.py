@@ -8,6 +8,7 @@ import os
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from store.store import Store
 from worker.events import Announced, Batch, EventReader, worth_publishing
 from worker.published import Held, Mark, forget, hold, look, newest_file
 from worker.rundir import RunDir
+
+_DOUBT_NS = 1_000_000_000
+"""How long a file that has taken the name of an announced one is waited for to be announced itself."""
 
 MOST_BYTES = 1 << 20
 """Events or output per shipment: a transaction of a few thousand points takes some ten milliseconds."""
@@ -51,6 +55,7 @@ class _Written:
 
     events_bytes: int
     output_bytes: int
+    events_at_ns: int
 
 
 class Shipper:
@@ -68,6 +73,7 @@ class Shipper:
         self._held: dict[str, Held] = {}
         self._published: dict[Mark, int] = {}  # with the line that was stored with it
         self._told: set[Mark] = set()
+        self._replaced: set[Announced] = set()
         self._artifacts: list[str] = []
         self.said = ""
         self._stop = threading.Event()
@@ -117,13 +123,18 @@ class Shipper:
         written = self._written()  # no further: a child that writes on without a pause would keep us from publishing
         while self._next_cargo(written, seen, final=final):
             self._ship_cargo()
+        if final:  # no line of their own will come any more for what has taken their names
+            self._announced = [one for one in self._announced if one not in self._replaced]
         if not self._announced:
             self._announce_newest(seen)
         self._publish()
         self._keep_artifacts()
 
     def _written(self) -> _Written:
-        return _Written(events_bytes=_size(self._folder.events), output_bytes=_size(self._folder.output))
+        events_bytes, events_at_ns = _size(self._folder.events)
+        return _Written(
+            events_bytes=events_bytes, events_at_ns=events_at_ns, output_bytes=_size(self._folder.output)[0]
+        )
 
     def _next_cargo(self, written: _Written, seen: Mapping[str, Mark], *, final: bool) -> bool:
         """Whether there is something to ship: what MongoDB has not accepted yet comes first."""
@@ -142,6 +153,7 @@ class Shipper:
         batch = self._reader.read(events, time.time())
         self._told.update(seen[one.name] for one in batch.checkpoints if one.name in seen)
         if self._position.events_bytes + len(read) >= written.events_bytes:
+            self._set_apart_replaced([*self._announced, *batch.checkpoints], seen, written)
             self._hold([*self._announced, *batch.checkpoints], seen)
         output = _read(self._folder.output, self._position.output_bytes, written.output_bytes)
         if not events and not output:
@@ -167,9 +179,30 @@ class Shipper:
         self._announced = worth_publishing([*self._announced, *cargo.batch.checkpoints])
 
     # ── checkpoints ──
+    def _set_apart_replaced(self, announced: list[Announced], seen: Mapping[str, Mark], written: _Written) -> None:
+        """Lines whose file another has replaced that has no line yet.
+
+        Under a name that was announced before, a file renamed into place when further lines had been written, and
+        after the last of them, is not that of the newest line. The file system's clock ticks every few milliseconds,
+        so a file of the same tick is doubtful; it is waited for, for a second.
+        """
+        self._replaced = set()
+        names = Counter(one.name for one in announced)
+        for one in worth_publishing(announced):
+            used_before = names[one.name] > 1 or any(
+                mark[0] == one.name for mark in self._told | self._published.keys()
+            )
+            mark = seen.get(one.name)
+            if mark is None or not used_before or one.line >= self._reader.lines or mark in self._published:
+                continue
+            if mark[2] >= written.events_at_ns and time.time_ns() - mark[2] < _DOUBT_NS:
+                self._replaced.add(one)
+
     def _hold(self, announced: list[Announced], seen: Mapping[str, Mark]) -> None:
         """Every line up to our look has been read: what lies under a name is what its newest line announced."""
         for one in worth_publishing(announced):
+            if one in self._replaced:
+                continue
             held = self._held.get(one.name)
             if held is not None and held.announced == one:
                 continue
@@ -274,11 +307,13 @@ class Shipper:
         return os.path.relpath(real, own) if real.startswith(own + os.sep) else real
 
 
-def _size(path: Path) -> int:
+def _size(path: Path) -> tuple[int, int]:
+    """Bytes, and when the last of them was written, in ns."""
     try:
-        return path.stat().st_size
+        found = path.stat()
     except FileNotFoundError:
-        return 0
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
 
 
 def _read(path: Path, offset: int, end: int) -> bytes:
