@@ -4,10 +4,11 @@ A ticket says "look", nothing else: a worker that is woken claims the best eligi
 ticket. So duplicate, stale, replayed and lost tickets are harmless, and no function named in Redis is ever run.
 """
 
+import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from redis import Redis
@@ -68,6 +69,17 @@ class Doorbell:
                 for start in range(0, len(waiting), _CHUNK):
                     queue.enqueue_many([_data(*ticket) for ticket in waiting[start : start + _CHUNK]])
 
+    def rouse(self, queue: str, count: int) -> None:
+        """Wake up to `count` idle workers of a queue, for no run in particular. Raises DoorbellUnavailable."""
+        self.ring([(f"rouse-{uuid.uuid4().hex[:12]}", number, queue) for number in range(count)])
+
+    def tell(self, channels: Iterable[str]) -> None:
+        """Say on these channels that there is news in MongoDB. Raises DoorbellUnavailable."""
+        with redis_errors(), self._redis.pipeline(transaction=False) as pipeline:
+            for channel in channels:
+                pipeline.publish(channel, "news")
+            pipeline.execute()
+
     def missing(self, tickets: list[Ticket]) -> list[Ticket]:
         """Those of the tickets that Redis does not hold."""
         with redis_errors(), self._redis.pipeline(transaction=False) as pipeline:
@@ -82,6 +94,41 @@ class Doorbell:
             info: dict[str, Any] = self._redis.info("server")
         name = info.get("server_name", "redis")
         return f"{name} {info.get(f'{name}_version', info['redis_version'])}"
+
+
+class Listener:
+    """Subscribed to channels. Raises DoorbellUnavailable."""
+
+    def __init__(self, url: str, timeout_s: float, channels: Sequence[str]) -> None:
+        self._redis = _connect(url, timeout_s)
+        self._subscribed = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        with redis_errors():
+            self._subscribed.subscribe(*channels)
+
+    def heard(self, patience_s: float) -> bool:
+        """Whether something was said within that time."""
+        deadline = time.monotonic() + patience_s
+        with redis_errors():
+            while (left_s := deadline - time.monotonic()) > 0:
+                if self._subscribed.get_message(timeout=left_s) is not None:
+                    return True
+        return False
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with suppress(RedisError, OSError):
+            self._subscribed.close()
+        self._redis.close()
+
+
+def run_channel(run_id: str) -> str:
+    """Where news of a run are told."""
+    return f"labq-run-{run_id}"
+
+
+def worker_channel(name: str) -> str:
+    """Where news of a worker, or of every worker of a host, are told."""
+    return f"labq-worker-{name}"
 
 
 class TicketWorker(Worker):

@@ -1,5 +1,7 @@
 """What the ending of an attempt means for its run: a pure decision, in one place."""
 
+from dataclasses import replace
+
 from store.runs import Ending, Run, made_progress
 from store.states import Reason, State, Wish
 from store.store import Settlement
@@ -12,11 +14,18 @@ def verdict(run: Run, ending: Ending) -> Settlement:
 
     No reason: finished. Drained: back into the queue, at no cost. Stopped by a person: cancelled. Anything else is a
     setback: tried again while the policy lists the reason and fewer than `retry.max` setbacks came in a row without a
-    newer checkpoint in between, else failed.
+    newer checkpoint in between, else failed. A run that a person wants paused does not go back into the queue.
     """
+    settlement = _verdict(run, ending)
+    if settlement.state is State.QUEUED and run.wish is Wish.PAUSE:
+        return replace(settlement, state=State.PAUSED, backoff_s=0.0)
+    return settlement
+
+
+def _verdict(run: Run, ending: Ending) -> Settlement:
     if ending.reason is None:
         return Settlement(state=State.FINISHED, ending=ending)
-    if run.wish is Wish.CANCEL or (ending.reason is Reason.STOPPED and run.wish is not Wish.REQUEUE):
+    if run.wish is Wish.CANCEL or (ending.reason is Reason.STOPPED and run.wish not in (Wish.REQUEUE, Wish.PAUSE)):
         # Somebody wanted it gone, before it ended or while it was draining: it does not come back.
         return Settlement(state=State.CANCELLED, reason=Reason.STOPPED, ending=ending, setbacks=run.setbacks)
     if ending.reason in (Reason.DRAINED, Reason.STOPPED):

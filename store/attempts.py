@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from store.errors import IllegalTransition
 from store.runs import Attempt, Checkpoint, Refusal, Run, Shipped
 from store.states import ENDED, State
 from store.store import Refused, Settlement
@@ -35,7 +34,7 @@ def settled(run: Run, settlement: Settlement, now: datetime) -> Run:
         setbacks=settlement.setbacks,
         lease=None,
         wish=None,
-        not_before=None if over else now + timedelta(seconds=settlement.backoff_s),
+        not_before=None if settlement.state is not State.QUEUED else now + timedelta(seconds=settlement.backoff_s),
         ended_at=now if over else None,
         remark="" if run.refusals and run.remark == run.refusals[-1].message else run.remark,
         refusals=(),
@@ -70,21 +69,3 @@ def _given_back(run: Run, settlement: Settlement, refused: Refused, now: datetim
 
 def _with_last(history: tuple[Attempt, ...], **changes: Any) -> tuple[Attempt, ...]:
     return (*history[:-1], replace(history[-1], **changes)) if history else history
-
-
-def requeued(run: Run, *, scratch: bool) -> Run:
-    """An ended run back in the queue: from its checkpoint, or from scratch. A running one is asked to leave instead."""
-    if run.state not in ENDED:
-        raise IllegalTransition(f"run {run.id} is {run.state}: only an ended run can be requeued")
-    return replace(
-        run,
-        state=State.QUEUED,
-        reason=None,
-        setbacks=0,
-        ending=None,
-        not_before=None,
-        ended_at=None,
-        checkpoint=None if scratch else run.checkpoint,
-        remark="",
-        refusals=(),
-    )

@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from store.attempts import began, requeued, settled
+from store.attempts import began, settled
+from store.changes import Change, Changed
 from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, StoreFailed, Superseded
+from store.events import Event
 from store.experiments import Experiment
 from store.files import open_regular
 from store.metrics import LogChunk, Point, Series, Shipment, extended
@@ -19,9 +21,9 @@ from store.notices import Notice, NoticeState, notices_for
 from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, artifact_name, worth_keeping
 from store.runs import Attempt as AttemptRecord
 from store.samples import Peaks, Sample, highest
-from store.states import State, Wish, check_transition
+from store.states import ENDED, State, Wish, check_transition
 from store.store import Decision, RunQuery
-from store.workers import Worker, fits, is_refused
+from store.workers import Drain, Worker, fits, is_refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class MemoryStore:
         self._outbox: dict[str, Notice] = {}
         self._locks: dict[str, _Held] = {}
         self._workers: dict[str, Worker] = {}
+        self._drains: dict[str, Drain] = {}
+        self._events: list[Event] = []
         self._samples: dict[str, list[tuple[Sample, datetime]]] = defaultdict(list)
         self._peaks: dict[str, Peaks] = defaultdict(Peaks)
 
@@ -158,6 +162,7 @@ class MemoryStore:
             self._points[run_id] = [
                 (made_by, p) for made_by, p in points if made_by >= attempt or (made_by, p.line) <= last
             ]
+            self._record(run, "began", step=checkpoint.step if checkpoint else None)
             return self._put(replace(began(run, checkpoint, facts), summary=self._summary(run_id)))
 
     def renew(self, run_id: str, attempt: int, lease_s: float) -> Wish | None:
@@ -261,6 +266,8 @@ class MemoryStore:
             settlement = decide(run) if callable(decide) else decide
             check_transition(run_id, run.state, settlement.state)
             self._owe(run, settlement.state)
+            said = settlement.ending.message if settlement.refused and settlement.ending else ""
+            self._record(run, settlement.state.value, message=said, reason=settlement.reason)
             return self._put(settled(run, settlement, now))
 
     # ── resources ──
@@ -316,41 +323,70 @@ class MemoryStore:
         return [(run.id, run.attempt, run.queue) for run in due[:limit]]
 
     # ── people ──
-    def wish(self, run_id: str, wish: Wish) -> State:
-        """Ask for the end of a run."""
+    def change(self, run_ids: Sequence[str], change: Change) -> Changed:
+        """Carry out what a person asks of these runs."""
+        done: list[Run] = []
+        refused: dict[str, str] = {}
         with self._lock:
-            run = self.run(run_id)
-            if run.state is State.RUNNING:
-                return self._put(replace(run, wish=wish)).state
-            if wish is Wish.REQUEUE:
-                raise IllegalTransition(f"run {run.id} is {run.state}, not running")
-            check_transition(run.id, run.state, State.CANCELLED)
-            self._owe(run, State.CANCELLED)
-            return self._put(replace(run, state=State.CANCELLED, ended_at=self.now())).state
+            for run_id in dict.fromkeys(run_ids):
+                try:
+                    done.append(self._change(run_id, change))
+                except (IllegalTransition, NoSuchRun) as error:
+                    refused[run_id] = str(error)
+        return Changed(runs=tuple(done), refused=refused)
 
-    def requeue(self, run_id: str, *, scratch: bool = False) -> Run:
-        """Put an ended run back into the queue."""
-        with self._lock:
-            run = self.run(run_id)
-            new = requeued(run, scratch=scratch)
-            if scratch:
-                self._checkpoints[run.id] = []
-            return self._put(new)
+    def _change(self, run_id: str, change: Change) -> Run:
+        if run_id not in self._runs:
+            raise NoSuchRun(f"no run has the id {run_id!r}")
+        run, now = self._runs[run_id], self.now()
+        new = change.apply(run, now)
+        if new.state in ENDED and run.state not in ENDED:
+            self._owe(run, new.state)
+        if change.scratch:
+            self._checkpoints[run_id] = []
+        self._record(new, change.name, by=change.by, because=change.because)
+        return self._put(new)
+
+    def events(self, run_id: str) -> list[Event]:
+        """What happened to the run, oldest first."""
+        return [event for event in self._events if event.run == run_id]
+
+    def ahead(self, run: Run, limit: int = 10_000) -> int:
+        """Queued runs that are claimed before this one."""
+        queued = (one for one in self._runs.values() if one.state is State.QUEUED and one.queue == run.queue)
+        return min(limit, sum(_best_first(one) < _best_first(run) for one in queued))
 
     # ── workers ──
-    def seen(self, worker: Worker) -> None:
-        """This worker lives."""
-        self._workers[worker.name] = replace(worker, seen_at=self.now())
+    def seen(self, worker: Worker) -> Drain | None:
+        """This worker lives; is it, or its host, to leave?"""
+        now = self.now()
+        self._workers[worker.name] = replace(worker, seen_at=now)
+        orders = [self._drains[name] for name in (worker.name, worker.host) if name in self._drains]
+        due = [drain for drain in orders if drain.from_at is not None and drain.from_at <= now]
+        return min(due, key=lambda drain: drain.after_current, default=None)
 
     def gone(self, worker_name: str) -> None:
         """This worker left."""
         self._workers.pop(worker_name, None)
+        self._drains.pop(worker_name, None)
 
     def workers(self, within_s: float) -> list[Worker]:
         """Workers seen lately."""
         earliest = self.now() - timedelta(seconds=within_s)
         recent = [w for w in self._workers.values() if w.seen_at is not None and w.seen_at >= earliest]
         return sorted(recent, key=lambda worker: worker.name)
+
+    def drain(self, drain: Drain, in_s: float = 0.0) -> None:
+        """An order to leave, from `in_s` seconds on."""
+        self._drains[drain.target] = replace(drain, from_at=self.now() + timedelta(seconds=in_s))
+
+    def undrain(self, target: str) -> bool:
+        """Take the order back."""
+        return self._drains.pop(target, None) is not None
+
+    def drains(self) -> list[Drain]:
+        """All orders, by target."""
+        return [self._drains[target] for target in sorted(self._drains)]
 
     # ── outbox ──
     def notices(self, run_id: str | None = None) -> list[Notice]:
@@ -401,6 +437,9 @@ class MemoryStore:
         if run is None or run.attempt != attempt or run.state is not State.RUNNING:
             raise Superseded(f"run {run_id}: attempt {attempt} no longer holds it")
         return run
+
+    def _record(self, run: Run, event: str, **said: Any) -> None:
+        self._events.append(Event(run=run.id, attempt=run.attempt, event=event, at=self.now(), **said))
 
     def _owe(self, run: Run, new: State) -> None:
         for notice in notices_for(run, new):

@@ -69,6 +69,11 @@ class Settings:
         return not self.redis_url
 
     @property
+    def living_s(self) -> float:
+        """A worker that was not seen for longer than this is taken for dead."""
+        return max(3 * self.look_s, self.lease_s)
+
+    @property
     def runs_dir(self) -> Path:
         """Where run directories live: those of each machine apart, for file locks may not reach beyond it."""
         return self.home / "runs" / socket.gethostname()

@@ -1,7 +1,8 @@
 """The life of a run: one enum, one table of legal transitions.
 
 queued → running → finished | failed | cancelled
-queued ⇄ paused,  running → queued (interrupted),  failed | cancelled | finished → queued (requeued by a person)
+queued ⇄ paused,  running → queued (interrupted),  running → paused,
+failed | cancelled | finished → queued (requeued by a person)
 """
 
 from enum import StrEnum
@@ -40,12 +41,13 @@ class Wish(StrEnum):
 
     CANCEL = "cancel"
     REQUEUE = "requeue"
+    PAUSE = "pause"
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RUNNING, State.PAUSED, State.CANCELLED, State.FAILED}),
     State.PAUSED: frozenset({State.QUEUED, State.CANCELLED}),
-    State.RUNNING: frozenset({State.FINISHED, State.FAILED, State.CANCELLED, State.QUEUED}),
+    State.RUNNING: frozenset({State.FINISHED, State.FAILED, State.CANCELLED, State.QUEUED, State.PAUSED}),
     State.FINISHED: frozenset({State.QUEUED}),
     State.FAILED: frozenset({State.QUEUED}),
     State.CANCELLED: frozenset({State.QUEUED}),

@@ -9,13 +9,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from store.changes import Change, Changed
+from store.events import Event
 from store.experiments import Experiment
 from store.metrics import LogChunk, Series, Shipment
 from store.notices import Notice
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
 from store.samples import Peaks, Sample
 from store.states import Reason, State, Wish
-from store.workers import Worker
+from store.workers import Drain, Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,21 +171,33 @@ class Store(Protocol):
         """(run, attempt, queue) of queued runs that anybody may claim now, best first."""
 
     # ── people ──
-    def wish(self, run_id: str, wish: Wish) -> State:
-        """Ask for the end of a run: at once when it waits, at the next renewal when it runs. Returns its state."""
+    def change(self, run_ids: Sequence[str], change: Change) -> Changed:
+        """Carry out what a person asks of these runs, each by itself: one that it does not suit is left alone."""
 
-    def requeue(self, run_id: str, *, scratch: bool = False) -> Run:
-        """Put an ended run back into the queue, from its checkpoint or from scratch."""
+    def events(self, run_id: str) -> list[Event]:
+        """What happened to the run, oldest first."""
+
+    def ahead(self, run: Run, limit: int = 10_000) -> int:
+        """How many queued runs of the same queue are claimed before this one, counted up to `limit`."""
 
     # ── workers ──
-    def seen(self, worker: Worker) -> None:
-        """This worker lives."""
+    def seen(self, worker: Worker) -> Drain | None:
+        """This worker lives; returns the order to leave that holds for it or its host now."""
 
     def gone(self, worker_name: str) -> None:
         """This worker left."""
 
     def workers(self, within_s: float) -> list[Worker]:
         """Workers seen lately."""
+
+    def drain(self, drain: Drain, in_s: float = 0.0) -> None:
+        """From `in_s` seconds on this worker, or every one of this host, leaves; a newer order replaces an older."""
+
+    def undrain(self, target: str) -> bool:
+        """Take the order back; False when there was none."""
+
+    def drains(self) -> list[Drain]:
+        """All orders, by target."""
 
     # ── outbox ──
     def notices(self, run_id: str | None = None) -> list[Notice]:

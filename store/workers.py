@@ -18,8 +18,22 @@ class Worker:
     gpus: int = 0
     cpus: int = 1
     memory_bytes: int = 0
+    gpus_free: int | None = None
     run: str | None = None
     seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """An order to leave, to one worker or to every worker of a host. That to a host holds until it is taken back.
+
+    `after_current`: what runs may end first, however long that takes; else it checkpoints and goes back to the queue.
+    """
+
+    target: str
+    after_current: bool = True
+    from_at: datetime | None = None
+    by: str = ""
 
 
 def fits(run: Run, worker: Worker) -> bool:

@@ -48,6 +48,15 @@ def claim(store: Store, settings: Settings, worker: Worker, gpus: Sequence[Gpu],
         return Claimed(run=run) if run.resources.gpus == 0 else _seated(store, slots, seats, run)
 
 
+def gpus_free(settings: Settings, gpus: Sequence[Gpu], slots_per_gpu: int) -> int | None:
+    """How many of them a run could get now, for those who look; None where there are none. Raises OSError."""
+    if not gpus:
+        return None
+    slots = Slots(settings.slots_dir, slots_per_gpu, works_for(settings.runs_dir))
+    with slots.deciding():
+        return len(open_seats(slots.seats(gpus)))
+
+
 def _seated(store: Store, slots: Slots, seats: Sequence[Seat], run: Run) -> Claimed:
     """A run that has been claimed must reach its supervisor, whatever happens here."""
     measured = Peaks()

@@ -28,6 +28,7 @@ class Outcome(IntEnum):
     TROUBLE = 13
     HOPELESS = 14
     REFUSED = 15
+    DRAINED = 16
 
 
 @contextmanager

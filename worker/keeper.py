@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from queueing.doorbell import Doorbell
+from queueing.doorbell import Doorbell, run_channel, worker_channel
 from queueing.repair import repair
+from store.connect import redis_url
 from store.errors import LabqError, StoreUnavailable, Superseded
 from store.logbook import say, warn
 from store.runs import Run, Task
@@ -15,13 +16,14 @@ from store.settings import Settings
 from store.states import Wish
 from store.store import Store
 from store.workers import Worker
+from worker.listener import listen
 
 
 class Call(Enum):
     """What the keeper tells the supervisor."""
 
     CANCEL = auto()
-    REQUEUE = auto()
+    LEAVE = auto()
     SUPERSEDED = auto()
 
 
@@ -60,6 +62,8 @@ class Keeper:
         self.terms = terms(run.task, settings)
         self._renewed_at = time.monotonic()
         self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._deaf = threading.Event()
         self._thread = threading.Thread(target=self._work, name="keeper", daemon=True)
 
     @property
@@ -68,13 +72,27 @@ class Keeper:
         return self._renewed_at + self.terms.alone_s
 
     def start(self) -> None:
-        """Begin to renew."""
+        """Begin to renew, and to listen for news that call for a renewal at once."""
         self._thread.start()
+        channels = [run_channel(self._run.id), worker_channel(self._worker.name), worker_channel(self._worker.host)]
+        self._deaf = listen(redis_url(self._settings), self._settings.redis_timeout_s, channels, self.hurry)
 
     def stop(self) -> None:
         """No further renewals."""
         self._stop.set()
+        self._deaf.set()
+        self._wake.set()
         self._thread.join()
+
+    def hurry(self) -> None:
+        """Renew now: somebody has said that there is news."""
+        self._wake.set()
+
+    def _over(self, pause_s: float) -> bool:
+        """Whether to stop, after the pause or a call to hurry."""
+        self._wake.wait(pause_s)
+        self._wake.clear()
+        return self._stop.is_set()
 
     def _work(self) -> None:
         """Nothing may end this thread but the end of the attempt: without it the lease is lost."""
@@ -89,7 +107,7 @@ class Keeper:
     def _keep(self) -> None:
         next_repair = time.monotonic() + self._settings.repair_s
         pause_s = 0.0
-        while not self._stop.wait(pause_s):
+        while not self._over(pause_s):
             began = time.monotonic()
             if not self._renew():
                 return
@@ -104,7 +122,7 @@ class Keeper:
         try:
             wish = self._store.renew(self._run.id, self._run.attempt, self._settings.lease_s)
             self._renewed_at = asked_at
-            self._store.seen(self._worker)
+            order = self._store.seen(self._worker)
         except Superseded:
             self._tell(Call.SUPERSEDED)
             return False
@@ -113,8 +131,10 @@ class Keeper:
         except LabqError as error:
             warn("renewal-failed", run=self._run.id, attempt=self._run.attempt, error=error)
             return True
-        if wish is not None:
-            self._tell(Call.CANCEL if wish is Wish.CANCEL else Call.REQUEUE)
+        if wish is Wish.CANCEL:
+            self._tell(Call.CANCEL)
+        elif wish is not None or (order is not None and not order.after_current):
+            self._tell(Call.LEAVE)
         return True
 
     def _repair(self) -> bool:

@@ -15,7 +15,7 @@ from store.errors import DoorbellUnavailable, ExitCode, LabqError, StoreUnavaila
 from store.logbook import say, warn
 from store.settings import Settings
 from store.workers import Worker
-from worker.claiming import claim, gpus_here
+from worker.claiming import claim, gpus_free, gpus_here
 from worker.gpus import preload
 from worker.horse import Horse, Outcome, stop_signals_held
 from worker.linux import adopt_orphans
@@ -77,7 +77,7 @@ class Loop:
         self._proven = False
 
     def run(self) -> ExitCode:
-        """Until SIGTERM or Ctrl-C; with `burst`, until there is nothing to do."""
+        """Until SIGTERM, Ctrl-C or `labq drain`; with `burst`, until there is nothing to do."""
         adopt_orphans()
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
@@ -90,6 +90,9 @@ class Loop:
                 self._wait(self._pause_after(outcome))
                 if not self._stopping:
                     outcome = self._look()
+                if outcome is Outcome.DRAINED:
+                    say("drained", worker=self._worker.name)
+                    break
                 if outcome is Outcome.HOPELESS:
                     return ExitCode.USER_ERROR
                 if self._offer.burst and outcome in (Outcome.NOTHING, Outcome.TROUBLE):
@@ -149,7 +152,7 @@ class Loop:
             outcome = self._horse.wait()
         finally:
             self._horse = None
-        self._proven = self._proven or outcome in (Outcome.RAN, Outcome.NOTHING)
+        self._proven = self._proven or outcome in (Outcome.RAN, Outcome.NOTHING, Outcome.DRAINED)
         self._mend = outcome is Outcome.CRASHED or (self._mend and outcome is Outcome.STORE_AWAY)
         if (outcome is Outcome.STORE_AWAY) != self._store_is_away:
             self._store_is_away = outcome is Outcome.STORE_AWAY
@@ -170,12 +173,15 @@ class Loop:
             warn("cannot-work", worker=self._worker.name, error=error)
             hopeless = isinstance(error, UserError) and not self._proven
             return Outcome.HOPELESS if hopeless else Outcome.TROUBLE
-        worker = replace(self._worker, gpus=len(gpus))
         doorbell = Doorbell(redis_url(self._settings), self._settings.redis_timeout_s)
         try:
             if self._mend:
                 self._give_back(release_own(store, self._worker.name))
-            store.seen(worker)
+            free = gpus_free(self._settings, gpus, self._offer.slots_per_gpu)
+            worker = replace(self._worker, gpus=len(gpus), gpus_free=free)
+            if (order := store.seen(worker)) is not None:
+                say("told-to-leave", worker=worker.name, target=order.target, by=order.by, since=order.from_at)
+                return Outcome.DRAINED
             repair(store, doorbell, self._settings, self._worker.name)
             claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
             if claimed is None:
@@ -183,7 +189,8 @@ class Loop:
             say("claimed", run=claimed.run.id, attempt=claimed.run.attempt, experiment=claimed.run.experiment)
             outcome = Supervisor(store, doorbell, self._settings, worker, claimed).carry_out()
             with suppress(LabqError):
-                store.seen(replace(worker, run=None))
+                if store.seen(replace(worker, run=None)) is not None:
+                    return Outcome.DRAINED
         except Superseded:
             return Outcome.RAN
         except StoreUnavailable:

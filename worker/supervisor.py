@@ -120,8 +120,8 @@ class Supervisor:
     def _refuse(self, lacking: Objection) -> Outcome:
         """Others may take the run at once; nothing of it has been touched."""
         warn("refused", run=self._run.id, attempt=self._run.attempt, because=lacking.message)
-        lately_s = max(3 * self._settings.look_s, self._settings.lease_s)
-        living = self._until_answered(lambda: self._store.workers(lately_s)) if lacking.lasting else []
+        living_s = self._settings.living_s
+        living = self._until_answered(lambda: self._store.workers(living_s)) if lacking.lasting else []
         self._gpus.release()
         self._settle(lambda run: handed_on(run, lacking, self._worker, living))
         return Outcome.REFUSED

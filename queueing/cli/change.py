@@ -1,68 +1,69 @@
-"""`labq stop`, `labq requeue`."""
+"""`labq stop`, `pause`, `resume`, `requeue`, `priority`."""
 
 import argparse
 import sys
 from collections.abc import Callable
 
-from queueing.cli.context import opened_store, print_json, settings
-from store.errors import DoorbellUnavailable, ExitCode, UserError
+from queueing.cli.context import opened_doorbell, opened_store, print_json, settings
+from queueing.people import carry_out, pause_change, priority_change, requeue_change, resume_change, stop_change
+from store.changes import Change
+from store.errors import ExitCode
 from store.runs import Run, short
-from store.settings import Settings
 from store.states import State, Wish
 from store.store import Store
 
+_ASKED = {
+    Wish.CANCEL: "asked to stop",
+    Wish.PAUSE: "asked to checkpoint and pause",
+    Wish.REQUEUE: "asked to checkpoint and requeue",
+}
+
 
 def stop(options: argparse.Namespace) -> int:
-    """A waiting run is cancelled now, a running one at its next renewal, after its grace."""
-    with opened_store() as store:
+    """A waiting run is cancelled now, a running one as soon as it hears of it, after its grace."""
+    return _change(options, stop_change(), _state_words)
 
-        def cancel(run: Run) -> str:
-            state = store.wish(run.id, Wish.CANCEL)
-            return "asked to stop" if state is State.RUNNING else state.value
 
-        return _each(store, options, cancel)
+def pause(options: argparse.Namespace) -> int:
+    """A waiting run is not claimed until it is resumed; a running one checkpoints first."""
+    return _change(options, pause_change(), _state_words)
+
+
+def resume(options: argparse.Namespace) -> int:
+    """A paused run waits again, an ended one goes on from its checkpoint."""
+    return _change(options, resume_change(), _state_words)
 
 
 def requeue(options: argparse.Namespace) -> int:
     """An ended run goes on from its checkpoint; a running one checkpoints and goes back into the queue."""
+    return _change(options, requeue_change(scratch=options.scratch), _state_words)
+
+
+def priority(options: argparse.Namespace) -> int:
+    """Those with a greater one are claimed first."""
+    return _change(options, priority_change(options.priority), lambda run: f"priority {run.priority}, {run.state}")
+
+
+def _change(options: argparse.Namespace, change: Change, words: Callable[[Run], str]) -> int:
+    """Each run by itself: a mistake about one does not keep the others from being changed."""
     chosen = settings()
-    with opened_store(chosen) as store:
-
-        def again(run: Run) -> str:
-            if run.state is State.RUNNING and not options.scratch:
-                store.wish(run.id, Wish.REQUEUE)
-                return "asked to checkpoint and requeue"
-            _ring(chosen, store.requeue(run.id, scratch=options.scratch))
-            return State.QUEUED.value
-
-        return _each(store, options, again)
-
-
-def _each(store: Store, options: argparse.Namespace, change: Callable[[Run], str]) -> int:
-    """One run after the other: a mistake in one id does not keep the others from being changed."""
-    done: dict[str, str] = {}
-    code = ExitCode.OK
-    for run in {run.id: run for run in (store.run(name) for name in options.runs)}.values():
-        try:
-            done[run.id] = change(run)
-        except UserError as error:
-            print(f"labq: {error}", file=sys.stderr)
-            code = error.exit_code
+    with opened_store(chosen) as store, opened_doorbell(chosen) as doorbell:
+        changed = carry_out(store, doorbell, _named(store, options), change)
+    for message in (changed.refused or {}).values():
+        print(f"labq: {message}", file=sys.stderr)
     if options.json:
-        print_json(done)
+        print_json({run.id: words(run) for run in changed.runs})
     else:
-        for name, what in done.items():
-            print(f"{short(name)}: {what}")
-    return code
+        for run in changed.runs:
+            print(f"{short(run.id)}: {words(run)}")
+    return ExitCode.USER_ERROR if changed.refused else ExitCode.OK
 
 
-def _ring(chosen: Settings, run: Run) -> None:
-    """Workers find the run by themselves if Redis is away."""
-    from queueing.doorbell import Doorbell
-    from store.connect import redis_url
+def _named(store: Store, options: argparse.Namespace) -> list[str]:
+    return list(dict.fromkeys(store.run(name).id for name in options.runs))
 
-    try:
-        doorbell = Doorbell(redis_url(chosen), chosen.redis_timeout_s)
-        doorbell.ring([(run.id, run.attempt, run.queue)])
-    except DoorbellUnavailable:
-        pass
+
+def _state_words(run: Run) -> str:
+    if run.state is State.RUNNING:
+        return _ASKED[run.wish] if run.wish is not None else "goes on"
+    return run.state.value

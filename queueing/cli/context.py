@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from store.settings import Settings, load
 
 if TYPE_CHECKING:
+    from queueing.doorbell import Doorbell
     from store.mongo import MongoStore
 
 
@@ -30,6 +31,19 @@ def opened_store(given: Settings | None = None) -> Iterator["MongoStore"]:
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def opened_doorbell(chosen: Settings) -> Iterator["Doorbell"]:
+    """Redis, whether it answers or not."""
+    from queueing.doorbell import Doorbell
+    from store.connect import redis_url
+
+    doorbell = Doorbell(redis_url(chosen), chosen.redis_timeout_s)
+    try:
+        yield doorbell
+    finally:
+        doorbell.close()
 
 
 def print_json(value: Any) -> None:

@@ -42,8 +42,14 @@ def build_parser() -> argparse.ArgumentParser:
     verb("sample", "queueing.cli.trainer:sample", "draw sentences from a language model's run", _run, _sample)
     verb("warm", "queueing.cli.trainer:warm", "compile the trainer's kernels now, so that no run waits for it")
     verb("bench", "queueing.cli.trainer:bench", "time the trainer: threads x batch sizes, two ways to share", _bench)
+    verb("why", "queueing.cli.why:explain", "say what a run waits for", _run)
     verb("stop", "queueing.cli.change:stop", "cancel runs; a running one gets its grace first", _runs)
+    verb("pause", "queueing.cli.change:pause", "keep runs from starting; a running one checkpoints first", _runs)
+    verb("resume", "queueing.cli.change:resume", "let paused or ended runs go on from where they are", _runs)
     verb("requeue", "queueing.cli.change:requeue", "put runs back into the queue", _runs, _requeue)
+    verb("priority", "queueing.cli.change:priority", "let runs come before others, or after them", _priority, _runs)
+    verb("workers", "queueing.cli.workers:workers", "list workers: what they have, what they do")
+    verb("drain", "queueing.cli.workers:drain_workers", "let a worker, or all of a host, leave", _drain)
     verb("config", "queueing.cli.config:config", "show each setting, its value and where it comes from")
     verb("demo", "worker.demo.cli:demo", "see all of it in about a minute, in a temporary place", _demo)
     return parser
@@ -129,6 +135,19 @@ def _requeue(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scratch", action="store_true", help="forget the checkpoints, begin anew")
 
 
+def _priority(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("priority", metavar="N", type=_whole, help="greater comes first; experiments start with 0")
+
+
+def _drain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("whom", metavar="WORKER|HOST", help="as `labq workers` names them")
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--now", dest="leaves_now", action="store_true", help="runs checkpoint and go back to the queue")
+    when.add_argument("--after-current", dest="leaves_now", action="store_false", help="runs may end first (default)")
+    parser.add_argument("--at", metavar="TIME", help="from then on: 18:00, '2026-11-22 06:00', 2h")
+    parser.add_argument("--undo", action="store_true", help="take the order back")
+
+
 def _worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--count", type=_positive, default=1, metavar="N", help="how many at once (default 1)")
     parser.add_argument("--queue", type=_name, metavar="QUEUE", help="queue to serve (default: the setting `queue`)")
@@ -159,6 +178,12 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 def _count(text: str) -> int:
     if not re.fullmatch("[0-9]{1,6}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 999999")
+    return int(text)
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch("[+-]?[0-9]{1,6}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from -999999 to 999999")
     return int(text)
 
 

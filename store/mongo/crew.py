@@ -7,23 +7,27 @@ from pymongo.errors import DuplicateKeyError
 
 from store.mongo.client import Connected, Document, guarded
 from store.mongo.codec import from_document, plain
-from store.workers import Worker
+from store.workers import Drain, Worker
 
 
 class Crew(Connected):
     """The `workers` and `locks` collections."""
 
     @guarded
-    def seen(self, worker: Worker) -> None:
-        """This worker lives, says the server's clock."""
+    def seen(self, worker: Worker) -> Drain | None:
+        """This worker lives, says the server's clock; is it, or its host, to leave?"""
         fields = {key: value for key, value in plain(worker).items() if key != "seen_at"}
         update = [{"$set": {"seen_at": "$$NOW", **{key: {"$literal": value} for key, value in fields.items()}}}]
         self.database["workers"].update_one({"_id": worker.name}, update, upsert=True)
+        orders = {"_id": {"$in": [worker.name, worker.host]}, "$expr": {"$lte": ["$from_at", "$$NOW"]}}
+        found = [from_document(Drain, document) for document in self.database["drains"].find(orders)]
+        return min(found, key=lambda drain: drain.after_current, default=None)
 
     @guarded
     def gone(self, worker_name: str) -> None:
         """This worker left."""
         self.database["workers"].delete_one({"_id": worker_name})
+        self.database["drains"].delete_one({"_id": worker_name})
 
     @guarded
     def workers(self, within_s: float) -> list[Worker]:
@@ -31,6 +35,23 @@ class Crew(Connected):
         recent = {"$expr": {"$gte": ["$seen_at", {"$subtract": ["$$NOW", int(within_s * 1000)]}]}}
         found = self.database["workers"].find(recent, {"_id": 0}).sort("name", 1)
         return [from_document(Worker, document) for document in found]
+
+    @guarded
+    def drain(self, drain: Drain, in_s: float = 0.0) -> None:
+        """An order to leave, from `in_s` seconds on."""
+        fields = {key: {"$literal": value} for key, value in plain(drain).items() if key != "from_at"}
+        update = [{"$set": {"from_at": _later("$$NOW", in_s), **fields}}]
+        self.database["drains"].update_one({"_id": drain.target}, update, upsert=True)
+
+    @guarded
+    def undrain(self, target: str) -> bool:
+        """Take the order back."""
+        return self.database["drains"].delete_one({"_id": target}).deleted_count > 0
+
+    @guarded
+    def drains(self) -> list[Drain]:
+        """All orders, by target."""
+        return [from_document(Drain, document) for document in self.database["drains"].find().sort("_id", 1)]
 
     @guarded
     def lock(self, name: str, owner: str, lease_s: float, gap_s: float) -> float | None:

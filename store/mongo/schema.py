@@ -37,6 +37,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel("expires_at", expireAfterSeconds=0),
     ],
     "workers": [IndexModel([("seen_at", _UP)])],
+    "drains": [],
     "locks": [],
     "blobs": [],
 }

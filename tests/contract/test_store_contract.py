@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, StoreFailed, Superseded
+from store.changes import Change, cancelled, paused, prioritised, requeued, resumed, scratched
+from store.errors import AmbiguousId, CheckpointDamaged, NoSuchRun, StoreFailed, Superseded
 from store.experiments import Experiment
 from store.memory import MemoryStore
 from store.metrics import Point, Shipment, summarize
@@ -24,7 +25,7 @@ from store.servers.places import places
 from store.settings import Settings
 from store.states import Reason, State, Wish
 from store.store import Refused, RunQuery, Settlement, Store
-from store.workers import Worker
+from store.workers import Drain, Worker
 
 SHORT_S = 0.3
 LONG_S = 60.0
@@ -74,6 +75,26 @@ def shipment(start: int, values: list[float], *, first_line: int, first_index: i
         output_from=0,
         output=output,
     )
+
+
+CANCEL = Change(name="stop", apply=cancelled)
+PAUSE = Change(name="pause", apply=paused)
+RESUME = Change(name="resume", apply=resumed)
+REQUEUE = Change(name="requeue", apply=requeued)
+SCRATCH = Change(name="requeue", apply=scratched, scratch=True)
+
+
+def changed(store: Store, run_id: str, change: Change) -> Run:
+    (run,) = store.change([run_id], change).runs
+    assert run == store.run(run_id)
+    return run
+
+
+def refusal(store: Store, run_id: str, change: Change) -> str:
+    before = store.run(run_id)
+    refused = store.change([run_id], change).refused or {}
+    assert store.run(run_id) == before
+    return refused[run_id]
 
 
 def a_checkpoint(run: Run, line: int, step: int = 7) -> Checkpoint:
@@ -307,7 +328,7 @@ class TestStoreContract:
 
     def test_a_settlement_is_decided_on_the_run_as_it_is(self, store: Store) -> None:
         run = claimed(store)
-        store.wish(run.id, Wish.CANCEL)
+        changed(store, run.id, CANCEL)
         seen: list[Wish | None] = []
 
         def decide(now: Run) -> Settlement:
@@ -426,31 +447,113 @@ class TestStoreContract:
 
     def test_a_wish_reaches_the_holder_at_its_renewal(self, store: Store) -> None:
         run = claimed(store)
-        assert store.wish(run.id, Wish.CANCEL) is State.RUNNING
+        assert changed(store, run.id, CANCEL).state is State.RUNNING
         assert store.renew(run.id, 1, LONG_S) is Wish.CANCEL
 
-    def test_a_waiting_run_is_cancelled_at_once(self, store: Store) -> None:
-        store.add_runs([a_run()])
-        assert store.wish("aaaa", Wish.CANCEL) is State.CANCELLED
+    def test_a_waiting_run_is_cancelled_at_once_and_the_owed_mail_is_recorded(self, store: Store) -> None:
+        told = Notify(to=("me@lab.example",), on=(State.CANCELLED,))
+        store.add_runs([a_run(notify=told)])
+        assert changed(store, "aaaa", CANCEL).state is State.CANCELLED
+        assert store.run("aaaa").reason is Reason.STOPPED
         assert store.claim(WORKER, LONG_S) is None
-        with pytest.raises(IllegalTransition, match="cancelled"):
-            store.wish("aaaa", Wish.CANCEL)
+        assert [notice.about for notice in store.notices()] == [State.CANCELLED]
+        again = store.change(["aaaa"], CANCEL)
+        assert again.runs == ()
+        assert "cancelled" in (again.refused or {})["aaaa"]
+
+    def test_many_are_changed_at_once_and_those_it_does_not_suit_are_left_alone(self, store: Store) -> None:
+        runs = [a_run(f"r{number:03}", index=number) for number in range(250)]
+        store.add_runs(runs)
+        changed(store, "r007", CANCEL)
+        done = store.change([*(run.id for run in runs), "nobody"], replace(CANCEL, by="me@here", because="cleaning up"))
+        assert len(done.runs) == 249
+        assert set(done.refused or {}) == {"r007", "nobody"}
+        assert store.counts() == {State.CANCELLED: 250}
+        assert [(event.event, event.by, event.because) for event in store.events("r123")] == [
+            ("stop", "me@here", "cleaning up")
+        ]
+
+    def test_a_paused_run_is_claimed_by_nobody_until_it_is_resumed(self, store: Store) -> None:
+        store.add_runs([a_run()])
+        assert changed(store, "aaaa", PAUSE).state is State.PAUSED
+        assert store.claim(WORKER, LONG_S) is None
+        assert store.ringable(10) == []
+        assert "paused already" in refusal(store, "aaaa", PAUSE)
+        assert "labq resume" in refusal(store, "aaaa", REQUEUE)
+        assert changed(store, "aaaa", RESUME).state is State.QUEUED
+        assert "queued already" in refusal(store, "aaaa", RESUME)
+        assert store.claim(WORKER, LONG_S) is not None
+
+    def test_a_running_run_is_asked_to_pause_and_may_be_resumed_before_it_has(self, store: Store) -> None:
+        run = claimed(store)
+        assert changed(store, run.id, PAUSE).state is State.RUNNING
+        assert store.renew(run.id, 1, LONG_S) is Wish.PAUSE
+        assert changed(store, run.id, RESUME).wish is None
+        assert store.renew(run.id, 1, LONG_S) is None
+        changed(store, run.id, PAUSE)
+        after = store.settle(run.id, 1, Settlement(state=State.PAUSED, reason=Reason.DRAINED))
+        assert (after.state, after.lease, after.not_before, after.ended_at) == (State.PAUSED, None, None, None)
+        assert changed(store, run.id, CANCEL).state is State.CANCELLED
+
+    def test_a_run_that_is_being_stopped_is_not_asked_for_anything_less(self, store: Store) -> None:
+        run = claimed(store)
+        changed(store, run.id, CANCEL)
+        assert "being stopped" in refusal(store, run.id, PAUSE)
+        assert "being stopped" in refusal(store, run.id, REQUEUE)
+
+    def test_priority_decides_who_is_claimed_first_and_who_is_ahead(self, store: Store) -> None:
+        store.add_runs([a_run("aaaa"), a_run("bbbb", index=1), a_run("cccc", index=2, queue="other")])
+        assert [store.ahead(store.run(name)) for name in ("aaaa", "bbbb", "cccc")] == [0, 1, 0]
+        changed(store, "bbbb", Change(name="priority", apply=prioritised(5)))
+        assert [store.ahead(store.run(name)) for name in ("aaaa", "bbbb")] == [1, 0]
+        taken = store.claim(WORKER, LONG_S)
+        assert taken is not None
+        assert taken.id == "bbbb"
 
     def test_an_ended_run_can_be_requeued_with_or_without_its_checkpoint(self, store: Store, tmp_path: Path) -> None:
         run = claimed(store)
         file = tmp_path / "w"
         file.write_bytes(b"w")
         store.publish_checkpoint(a_checkpoint(run, line=1), file, 2)
-        with pytest.raises(IllegalTransition, match="running"):
-            store.requeue(run.id)
+        assert "running" in refusal(store, run.id, SCRATCH)
+        assert changed(store, run.id, REQUEUE).wish is Wish.REQUEUE
         store.settle(run.id, 1, Settlement(state=State.FAILED, reason=Reason.ERROR))
-        assert store.requeue(run.id).checkpoint is not None
+        assert changed(store, run.id, REQUEUE).checkpoint is not None
         again = store.claim(WORKER, LONG_S)
         assert again is not None
         assert again.attempt == 2
         store.settle(run.id, 2, FINISHED)
-        assert store.requeue(run.id, scratch=True).checkpoint is None
+        assert changed(store, run.id, SCRATCH).checkpoint is None
         assert store.checkpoints(run.id) == []
+
+    def test_what_happened_to_a_run_is_told_in_order(self, store: Store) -> None:
+        run = claimed(store)
+        store.begin(run.id, 1, None, {})
+        changed(store, run.id, CANCEL)
+        store.settle(run.id, 1, Settlement(state=State.CANCELLED, reason=Reason.STOPPED))
+        assert [event.event for event in store.events(run.id)] == ["began", "stop", "cancelled"]
+        assert store.events(run.id)[-1].reason is Reason.STOPPED
+
+    def test_an_order_to_leave_reaches_the_worker_or_every_worker_of_its_host(self, store: Store) -> None:
+        assert store.seen(WORKER) is None
+        store.drain(Drain(target="w1", after_current=False, by="me"))
+        order = store.seen(WORKER)
+        assert order is not None
+        assert (order.target, order.after_current, order.by) == ("w1", False, "me")
+        assert store.seen(OTHER) is None
+        store.drain(Drain(target="here"))
+        both = store.seen(OTHER), store.seen(WORKER)
+        assert [order and (order.target, order.after_current) for order in both] == [("here", True), ("w1", False)]
+        store.gone("w1")
+        assert [order.target for order in store.drains()] == ["here"]
+        assert store.undrain("here")
+        assert not store.undrain("here")
+        assert store.seen(WORKER) is None
+
+    def test_an_order_for_later_holds_from_then_on(self, store: Store) -> None:
+        store.drain(Drain(target="here"), in_s=SHORT_S)
+        assert store.seen(WORKER) is None
+        assert until(lambda: store.seen(WORKER)).target == "here"
 
     def test_a_lock_has_one_holder_until_its_lease_ends(self, store: Store) -> None:
         assert store.lock("repair", "a", SHORT_S, LONG_S) is not None

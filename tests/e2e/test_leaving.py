@@ -13,7 +13,7 @@ import pytest
 from lab import Lab, child_of, is_alive, supervisor_of, until
 
 from store.runs import Run
-from store.states import Reason, State, Wish
+from store.states import Reason, State
 
 
 def family(worker: Popen[bytes]) -> list[psutil.Process]:
@@ -165,7 +165,7 @@ def test_a_killed_crew_takes_everything_with_it(lab: Lab) -> None:
     processes = family(crew)
     crew.kill()
     check_all_gone(processes)
-    lab.store.wish(run.id, Wish.CANCEL)
+    lab.labq("stop", run.id)
 
 
 def test_a_dead_member_of_a_crew_is_replaced(lab: Lab, undisturbed: dict[str, Any]) -> None:
