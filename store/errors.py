@@ -4,6 +4,7 @@
     ├── UserError                 the user can mend it; exit code 2
     │   ├── BadSettings           an unknown or malformed setting
     │   ├── BadExperiment         a mistake in an experiment file
+    │   ├── BadQuery              a question about runs that cannot be understood
     │   ├── NoSuchRun             no run has this id
     │   ├── AmbiguousId           several runs begin with this id
     │   └── IllegalTransition     the run's state does not allow this
@@ -57,6 +58,10 @@ class BadExperiment(UserError):
         self.source = source
         self.mistakes = mistakes
         super().__init__("\n".join(f"{source}: {mistake}" for mistake in mistakes))
+
+
+class BadQuery(UserError):
+    """A question about runs that cannot be understood; the text shows the place."""
 
 
 class NoSuchRun(UserError):

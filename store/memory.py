@@ -16,8 +16,10 @@ from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSu
 from store.events import Event
 from store.experiments import Experiment
 from store.files import open_regular
+from store.matching import matches
 from store.metrics import LogChunk, Point, Series, Shipment, extended
 from store.notices import Notice, NoticeState, notices_for
+from store.query import Names, param_paths
 from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, artifact_name, worth_keeping
 from store.runs import Attempt as AttemptRecord
 from store.samples import Peaks, Sample, highest
@@ -54,6 +56,8 @@ class MemoryStore:
         self._events: list[Event] = []
         self._samples: dict[str, list[tuple[Sample, datetime]]] = defaultdict(list)
         self._peaks: dict[str, Peaks] = defaultdict(Peaks)
+        self._metric_names: dict[str, set[str]] = defaultdict(set)
+        self._param_names: dict[str, set[str]] = defaultdict(set)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -68,6 +72,9 @@ class MemoryStore:
         with self._lock:
             fresh = [run for run in runs if run.id not in self._runs]
             self._runs.update({run.id: run for run in fresh})
+            for run in fresh:
+                self._param_names[run.experiment] |= param_paths(run.params)
+                self._metric_names[run.experiment] |= set(run.summary)
             return [run.id for run in fresh]
 
     def add_blob(self, text: str) -> str:
@@ -94,8 +101,17 @@ class MemoryStore:
 
     def runs(self, query: RunQuery) -> list[Run]:
         """Matching runs, oldest first; with a limit: the newest ones."""
-        found = sorted((run for run in self._runs.values() if _matches(run, query)), key=_age)
+        now = self.now()
+        found = sorted((run for run in self._runs.values() if _matches(run, query, now)), key=_age)
         return found[-query.limit :] if query.limit else found
+
+    def names(self, experiments: Sequence[str] = ()) -> Names:
+        """The metrics and parameters of these experiments, or of all."""
+        chosen = experiments or list(self._param_names)
+        return Names(
+            metrics=frozenset().union(*(self._metric_names[name] for name in chosen)),
+            params=frozenset().union(*(self._param_names[name] for name in chosen)),
+        )
 
     def counts(self, experiment: str | None = None) -> dict[State, int]:
         """How many runs are in each state."""
@@ -198,6 +214,7 @@ class MemoryStore:
             progress = shipment.progress or run.progress
             remark = run.remark if shipment.remark is None else shipment.remark
             self._put(replace(run, shipped=shipped, summary=summary, progress=progress, remark=remark))
+            self._metric_names[run.experiment] |= set(summary)
             self._points[run_id] += [(attempt, point) for point in shipment.points]
             if shipment.output:
                 chunk = LogChunk(attempt=attempt, offset=shipment.output_from, data=shipment.output)
@@ -463,12 +480,13 @@ def _claimable(run: Run, now: datetime) -> bool:
     return run.state is State.QUEUED and (run.not_before is None or run.not_before <= now)
 
 
-def _matches(run: Run, query: RunQuery) -> bool:
+def _matches(run: Run, query: RunQuery, now: datetime) -> bool:
     return (
         query.experiment in (None, run.experiment)
         and (not query.states or run.state in query.states)
         and (not query.ids or run.id in query.ids)
         and (query.tag is None or query.tag in run.tags)
+        and (query.where is None or matches(query.where, run, now))
     )
 
 

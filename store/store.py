@@ -14,6 +14,7 @@ from store.events import Event
 from store.experiments import Experiment
 from store.metrics import LogChunk, Series, Shipment
 from store.notices import Notice
+from store.query import Condition, Names
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
 from store.samples import Peaks, Sample
 from store.states import Reason, State, Wish
@@ -52,6 +53,7 @@ class RunQuery:
     states: tuple[State, ...] = ()
     ids: tuple[str, ...] = ()
     tag: str | None = None
+    where: Condition | None = None
     limit: int = 0
 
 
@@ -82,7 +84,10 @@ class Store(Protocol):
         """The run with this id or unique prefix. Raises NoSuchRun, AmbiguousId."""
 
     def runs(self, query: RunQuery) -> list[Run]:
-        """Matching runs, oldest first."""
+        """Matching runs, oldest first; with a limit: the newest ones. Raises BadQuery for a wrong raw filter."""
+
+    def names(self, experiments: Sequence[str] = ()) -> Names:
+        """The metrics and parameters of these experiments, or of all. Kept as they come: no run is read."""
 
     def counts(self, experiment: str | None = None) -> dict[State, int]:
         """How many runs are in each state."""

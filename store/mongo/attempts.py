@@ -139,6 +139,7 @@ class Attempts(Runs, History):
                 progress=shipment.progress or run.progress,
                 remark=run.remark if shipment.remark is None else shipment.remark,
             )
+            self.note_names(run.experiment, metrics=set(summary) - set(run.summary))
             self._save(new, ("shipped", "summary", "progress", "remark"), session)
             self._add_points(run_id, attempt, shipment.points, session)
             self._add_output(run_id, attempt, shipment, session)

@@ -2,25 +2,32 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 
-from store.errors import AmbiguousId, NoSuchRun
+from store.errors import AmbiguousId, BadQuery, NoSuchRun
 from store.experiments import Experiment
-from store.mongo.client import Connected, Document, Session, guarded
+from store.mongo.client import Document, Session, guarded
 from store.mongo.codec import from_document, to_document, to_documents
+from store.mongo.filters import to_filter
+from store.mongo.names import NamesKept
+from store.query import RawMongo, param_paths, walk
 from store.runs import Run
 from store.states import State
 from store.store import RunQuery
 
 _DUPLICATE_KEY = 11000
+_BAD_FILTER = frozenset({2, 9, 14, 40, 51091, 51108})
+"""BadValue, FailedToParse, TypeMismatch, …: what MongoDB answers to a filter that makes no sense."""
 
 
-class Runs(Connected):
+class Runs(NamesKept):
     """The `runs`, `experiments` and `blobs` collections."""
 
     @guarded
@@ -34,9 +41,11 @@ class Runs(Connected):
         """Insert the runs that are not there yet. The unique index decides when two people enqueue at once."""
         ids = [run.id for run in runs]
         there = {d["_id"] for d in self.database["runs"].find({"_id": {"$in": ids}}, {"_id": 1})}
-        fresh = to_documents([run for run in runs if run.id not in there])
-        if not fresh:
+        new = [run for run in runs if run.id not in there]
+        if not new:
             return []
+        self._note_names(new)
+        fresh = to_documents(new)
         try:
             self.database["runs"].insert_many(fresh, ordered=False)
         except BulkWriteError as error:
@@ -78,7 +87,8 @@ class Runs(Connected):
         """Matching runs, oldest first; with a limit: the newest ones."""
         order = DESCENDING if query.limit else ASCENDING
         cursor = self.database["runs"].find(_filter(query)).sort([("queued_at", order), ("index", order)])
-        found = [from_document(Run, document) for document in cursor.limit(query.limit)]
+        with _raw_filters_are_users(query):
+            found = [from_document(Run, document) for document in cursor.limit(query.limit)]
         return found[::-1] if query.limit else found
 
     @guarded
@@ -92,6 +102,16 @@ class Runs(Connected):
     def experiments(self) -> list[Experiment]:
         """All experiments, newest first."""
         return [from_document(Experiment, d) for d in self.database["experiments"].find().sort("created_at", -1)]
+
+    def _note_names(self, runs: Sequence[Run]) -> None:
+        """Before the runs: a name that nobody has yet does no harm, one that is not known does."""
+        params: dict[str, set[str]] = defaultdict(set)
+        metrics: dict[str, set[str]] = defaultdict(set)
+        for run in runs:
+            params[run.experiment] |= param_paths(run.params)
+            metrics[run.experiment] |= set(run.summary)
+        for experiment in params:
+            self.note_names(experiment, metrics=metrics[experiment], params=params[experiment])
 
     def _load(self, match: Document, session: Session | None = None) -> tuple[Run, datetime] | None:
         """The run that matches, and the server's clock at that moment."""
@@ -120,4 +140,18 @@ def _filter(query: RunQuery) -> Document:
         match["_id"] = {"$in": list(query.ids)}
     if query.tag:
         match["tags"] = query.tag
+    if query.where is not None and (where := to_filter(query.where)):
+        match["$and"] = [where]
     return match
+
+
+@contextmanager
+def _raw_filters_are_users(query: RunQuery) -> Iterator[None]:
+    """What MongoDB says against a filter that a person wrote is that person's mistake."""
+    try:
+        yield
+    except OperationFailure as error:
+        is_raw = query.where is not None and any(isinstance(part, RawMongo) for part in walk(query.where))
+        if not is_raw or error.timeout or error.code not in _BAD_FILTER:
+            raise
+        raise BadQuery(f"MongoDB refuses the filter: {(error.details or {}).get('errmsg', error)}") from error

@@ -10,7 +10,7 @@ from store.errors import StoreFailed
 from store.mongo.client import Document, guarded
 from store.states import Reason, State
 
-VERSION = 2
+VERSION = 3
 
 _UP, _DOWN = ASCENDING, DESCENDING
 
@@ -39,6 +39,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "workers": [IndexModel([("seen_at", _UP)])],
     "drains": [],
     "locks": [],
+    "names": [],
     "blobs": [],
 }
 

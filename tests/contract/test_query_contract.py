@@ -1,0 +1,255 @@
+"""Whatever is asked of random runs: MongoDB answers what the evaluation on each Run says."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from store.errors import BadQuery
+from store.matching import matches
+from store.memory import MemoryStore
+from store.metrics import Point, Shipment, summarize
+from store.mongo import MongoStore
+from store.query import (
+    EVERYTHING,
+    KINDS,
+    All,
+    Among,
+    Compared,
+    Condition,
+    Contains,
+    Kind,
+    Like,
+    Metric,
+    Missing,
+    Names,
+    Not,
+    Op,
+    Param,
+    RawMongo,
+    RunField,
+    Some,
+    Stat,
+)
+from store.runs import Attempt, Ending, MetricSummary, Progress, Resources, Run, Task
+from store.states import Reason, State
+from store.store import RunQuery, Store
+from store.workers import Worker
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+NAN, INF = float("nan"), float("inf")
+WORKER = Worker(name="w1", host="here", pid=1, cpus=4, memory_bytes=8 << 30)
+
+texts = some.sampled_from(["", "a", "A", "gpu1", "gpu-2.lab", "x*y", "a\nb", "a+b(c)", "é", "tanh", "1", "$set", "a b"])
+numbers = some.sampled_from([0, 1, -1, 2, 50, 0.25, 1.0, 1e-3, 1e300, 2**53 + 1, 2**63 - 1])
+floats = some.sampled_from([0.0, -0.0, 0.25, 1.0, -1.5, 1e300, NAN, INF, -INF])
+leaves = numbers | texts | some.booleans() | some.none()
+tables = some.dictionaries(
+    some.sampled_from(["train", "0", "kind"]), leaves | some.lists(leaves, max_size=2), max_size=2
+)
+param_values = leaves | some.lists(leaves | tables, max_size=3) | tables | some.lists(some.lists(numbers, max_size=2))
+times = some.sampled_from([NOW - timedelta(days=days, milliseconds=250) for days in (0, 1, 30)]) | some.none()
+
+
+@some.composite
+def metric_summaries(draw: some.DrawFn) -> MetricSummary:
+    least = draw(floats | some.none())
+    step = draw(some.sampled_from([0, 3, 100]))
+    return MetricSummary(
+        last=draw(floats), last_step=step, count=1, min=least, min_step=None if least is None else step
+    )
+
+
+@some.composite
+def random_runs(draw: some.DrawFn, number: int) -> Run:
+    ending = some.builds(Ending, exit_code=some.sampled_from([None, 0, 1]), message=texts,
+                         peak_memory_bytes=some.sampled_from([None, 0, 10**9]))  # fmt: skip
+    git = some.none() | some.fixed_dictionaries({"commit": some.sampled_from(["3f2a", "9c"]), "dirty": some.booleans()})
+    attempts = some.builds(
+        Attempt, number=some.just(1), worker=texts, started_at=some.just(NOW),
+        facts=some.dictionaries(some.just("host"), texts, max_size=1),
+    )  # fmt: skip
+    return Run(
+        id=f"r{number}",
+        key=f"k{number}",
+        experiment=draw(some.sampled_from(["weather", "weather-2", "tweets"])),
+        params=draw(some.dictionaries(some.sampled_from(["lr", "data", "head"]), param_values, max_size=3)),
+        task=Task(command=tuple(draw(some.lists(texts, max_size=2))), trainer=draw(some.none() | texts), workdir="/"),
+        index=number,
+        priority=draw(some.sampled_from([0, 10])),
+        tags=tuple(draw(some.lists(texts, max_size=2))),
+        resources=Resources(
+            memory_bytes=draw(some.sampled_from([None, 10**9])), cpus=draw(some.sampled_from([None, 4]))
+        ),
+        owner=draw(texts),
+        provenance={"git": draw(git)},
+        state=draw(some.sampled_from(State)),
+        reason=draw(some.none() | some.sampled_from(Reason)),
+        attempt=draw(some.integers(0, 3)),
+        queued_at=NOW - timedelta(days=draw(some.sampled_from([1, 2, 30]))),
+        started_at=draw(times),
+        ended_at=draw(times),
+        progress=draw(some.none() | some.builds(Progress, done=floats, total=floats)),
+        summary=draw(some.dictionaries(some.sampled_from(["loss", "val loss", "a/b"]), metric_summaries(), max_size=3)),
+        ending=draw(some.none() | ending),
+        remark=draw(texts),
+        history=tuple(draw(some.lists(attempts, max_size=2))),
+    )
+
+
+metrics = some.builds(Metric, name=some.sampled_from(["loss", "val loss", "a/b"]), stat=some.sampled_from(Stat))
+paths = some.sampled_from(
+    [("lr",), ("data",), ("data", "train"), ("head",), ("head", "kind"), ("head", "0"), ("head", "0", "kind"), ("no",)]
+)
+params = some.builds(Param, path=paths)
+of_kind = {kind: [field for field in RunField if KINDS.get(field, Kind.TEXT) is kind] for kind in Kind}
+ORDERED = [Op.LESS, Op.AT_MOST, Op.GREATER, Op.AT_LEAST]
+orders = some.sampled_from(ORDERED)
+ops = some.sampled_from(Op)
+finite = numbers.filter(lambda n: abs(n) < INF)
+
+
+def compared(field: Any, values: Any, op: Any = ops) -> Any:
+    return some.builds(Compared, field=field, op=op, value=values)
+
+
+def among(field: Any, values: Any) -> Any:
+    return some.builds(Among, field=field, values=some.lists(values, max_size=3).map(tuple))
+
+
+text_fields = some.sampled_from(of_kind[Kind.TEXT]) | params
+equal = some.just(Op.EQUAL)
+# Far from the differences between the random times: a running run gets older between the two answers.
+durations = some.sampled_from([0, 1800.5, 43200.0, 15 * 86400, 900 * 86400])
+not_nan = floats.filter(lambda value: value == value)
+pieces = some.lists(
+    some.sampled_from(["", "a", "gpu", "x*", "lab", "b", "(c)", "weather", "\n"]), min_size=1, max_size=3
+)
+leaf_conditions = some.one_of(
+    compared(text_fields, texts, equal),
+    among(text_fields, texts),
+    some.builds(Like, field=text_fields, pieces=pieces.map(tuple)),
+    some.builds(Contains, field=text_fields, text=texts),
+    compared(some.sampled_from(of_kind[Kind.ID]), some.sampled_from(["r", "r1", "3f", "9c"]), equal),
+    among(some.sampled_from(of_kind[Kind.ID]), some.sampled_from(["r", "r1", "3f", "9c"])),
+    compared(some.just(RunField.STATE), some.sampled_from([s.value for s in State]), equal),
+    among(some.just(RunField.STATE), some.sampled_from([s.value for s in State])),
+    compared(some.just(RunField.REASON), some.sampled_from([r.value for r in Reason]), equal),
+    compared(some.just(RunField.DIRTY), some.booleans(), equal),
+    compared(some.sampled_from(of_kind[Kind.NUMBER] + of_kind[Kind.SIZE]), numbers),
+    compared(some.sampled_from([RunField.DURATION, RunField.TIME_LIMIT]), durations, orders),
+    compared(some.sampled_from(of_kind[Kind.TIME]), times.filter(bool)),
+    compared(metrics | params, not_nan | numbers, ops),
+    compared(metrics | params, floats | numbers, equal),
+    among(metrics | params, floats | numbers),
+    compared(params, some.booleans() | texts, equal),
+    some.builds(Missing, field=metrics | params | some.sampled_from(RunField)),
+)
+conditions = some.recursive(
+    leaf_conditions,
+    lambda inner: (
+        some.builds(Not, part=inner)
+        | some.builds(All, parts=some.lists(inner, max_size=3).map(tuple))
+        | some.builds(Some, parts=some.lists(inner, max_size=3).map(tuple))
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(data=some.data())
+def test_mongodb_answers_what_the_evaluation_on_each_run_says(mongo_store: MongoStore, data: some.DataObject) -> None:
+    mongo_store.database["runs"].delete_many({})
+    runs = [data.draw(random_runs(number)) for number in range(6)]
+    mongo_store.add_runs(runs)
+    for condition in data.draw(some.lists(conditions, min_size=8, max_size=8)):
+        expected = {run.id for run in runs if matches(condition, run, datetime.now(UTC))}
+        found = {run.id for run in mongo_store.runs(RunQuery(where=condition))}
+        assert found == expected, condition
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def store(request: pytest.FixtureRequest) -> Store:
+    found: Store = request.getfixturevalue("mongo_store") if request.param == "mongo" else MemoryStore()
+    return found
+
+
+def a_run(name: str, **changes: Any) -> Run:
+    fields: dict[str, Any] = {"experiment": "exp", "params": {"lr": 0.1}, "queued_at": NOW, **changes}
+    return Run(id=name, key=f"key-{name}", task=Task(command=("true",), workdir="/"), **fields)
+
+
+def shipment(name: str, value: float) -> Shipment:
+    point = Point(name=name, step=0, time=1.0, value=value, line=1, index=0)
+    return Shipment(events_from=0, events_to=10, lines_to=1, points=(point,), output_from=0)
+
+
+class TestAsking:
+    def test_a_condition_goes_with_the_other_fields_of_a_query(self, store: Store) -> None:
+        store.add_runs([a_run(f"r{i}", priority=i, index=i) for i in range(5)])
+        high = Compared(field=RunField.PRIORITY, op=Op.AT_LEAST, value=2)
+        assert [run.id for run in store.runs(RunQuery(where=high, limit=2))] == ["r3", "r4"]
+        assert store.runs(RunQuery(where=high, experiment="other")) == []
+        assert len(store.runs(RunQuery(where=EVERYTHING))) == 5
+
+    def test_names_come_with_the_runs_and_their_metrics(self, store: Store) -> None:
+        assert store.names() == Names()
+        store.add_runs(
+            [a_run("r1", params={"lr": 1, "data": {"train": "x"}}), a_run("r2", experiment="other", params={"b": 1})]
+        )
+        run = store.claim(WORKER, 60)
+        assert run is not None
+        store.begin(run.id, 1, None, {})
+        first = shipment("val/loss", 0.5)
+        store.ship(run.id, 1, first, summarize({}, first.points))
+        assert store.names() == Names(
+            metrics=frozenset({"val/loss"}), params=frozenset({"lr", "data", "data.train", "b"})
+        )
+        assert store.names([run.experiment]).metrics == {"val/loss"}
+        assert store.names(["other"]).params == {"b"}
+        assert store.names(["nobody"]) == Names()
+
+    def test_a_metric_that_is_nan_is_neither_small_nor_missing(self, store: Store) -> None:
+        summary = {"loss": MetricSummary(last=NAN, last_step=0, count=1)}
+        store.add_runs([a_run("r1", summary=summary), a_run("r2")])
+        loss = Metric(name="loss")
+
+        def asked(condition: Condition) -> list[str]:
+            return [run.id for run in store.runs(RunQuery(where=condition))]
+
+        assert asked(Compared(field=loss, op=Op.LESS, value=1.0)) == []
+        assert asked(Compared(field=loss, op=Op.AT_LEAST, value=-INF)) == []
+        assert asked(Compared(field=loss, op=Op.EQUAL, value=NAN)) == ["r1"]
+        assert asked(Missing(field=loss)) == ["r2"]
+        assert asked(Missing(field=Metric(name="loss", stat=Stat.MIN))) == ["r1", "r2"]
+
+
+def test_a_raw_filter_is_mongodbs_alone(mongo_store: MongoStore) -> None:
+    mongo_store.add_runs([a_run("r1", priority=3), a_run("r2")])
+    raw = RawMongo(text='{"priority": {"$gt": 1}, "queued_at": {"$gt": {"$date": "2026-01-01T00:00:00Z"}}}')
+    assert [run.id for run in mongo_store.runs(RunQuery(where=raw))] == ["r1"]
+    with pytest.raises(BadQuery, match="unknown operator"):
+        mongo_store.runs(RunQuery(where=RawMongo(text='{"priority": {"$more": 1}}')))
+    with pytest.raises(BadQuery, match="only be asked of MongoDB"):
+        matches(raw, a_run("r1"), NOW)
+
+
+def test_names_are_bounded_and_say_so(mongo_store: MongoStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.mongo.names.MOST_NAMES", 10)
+    mongo_store.note_names("exp", metrics=[f"m{i:03}" for i in range(8)])
+    assert mongo_store.names(["exp"]).complete
+    mongo_store.note_names("exp", metrics=[f"n{i:03}" for i in range(8)])
+    kept = mongo_store.names(["exp"])
+    assert (len(kept.metrics), kept.complete) == (10, False)
+
+
+def test_runs_of_an_earlier_labq_have_names_too(mongo_store: MongoStore) -> None:
+    mongo_store.add_runs([a_run("r1", summary={"loss": MetricSummary(last=1.0, last_step=0, count=1)})])
+    mongo_store.database["names"].delete_many({})
+    old = Names(metrics=frozenset({"loss"}), params=frozenset({"lr"}), complete=False)
+    assert mongo_store.names(["exp"]) == mongo_store.names() == old
+    mongo_store.add_runs([a_run("r2", params={"b": 1})])
+    assert mongo_store.names(["exp"]) == mongo_store.names() == replace(old, params=frozenset({"lr", "b"}))
