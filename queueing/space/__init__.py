@@ -1,0 +1,1 @@
+"""What may vary and how: parameters, their distributions, conditions and constraints. Pure."""
