@@ -113,6 +113,10 @@ class MemoryStore:
             params=frozenset().union(*(self._param_names[name] for name in chosen)),
         )
 
+    def run_ids(self, query: RunQuery) -> list[str]:
+        """The ids of all runs that match, in the order of the ids."""
+        return sorted(run.id for run in self.runs(replace(query, limit=0)))
+
     def counts(self, experiment: str | None = None) -> dict[State, int]:
         """How many runs are in each state."""
         return dict(Counter(r.state for r in self._runs.values() if experiment in (None, r.experiment)))

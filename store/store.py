@@ -89,6 +89,9 @@ class Store(Protocol):
     def names(self, experiments: Sequence[str] = ()) -> Names:
         """The metrics and parameters of these experiments, or of all. Kept as they come: no run is read."""
 
+    def run_ids(self, query: RunQuery) -> list[str]:
+        """The ids of all runs that match, in the order of the ids; `limit` means nothing here."""
+
     def counts(self, experiment: str | None = None) -> dict[State, int]:
         """How many runs are in each state."""
 

@@ -74,7 +74,11 @@ def _show(parser: argparse.ArgumentParser) -> None:
 
 
 def _runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="ids of runs, or their first characters")
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="ids of runs, or their first characters")
+    parser.add_argument(
+        "--where", metavar="QUERY", help="instead: all that fit, such as 'val_loss > 0.3 and epoch > 50'"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="with either: say which, change nothing")
 
 
 def _which_runs(parser: argparse.ArgumentParser) -> None:

@@ -146,6 +146,9 @@ def test_why_follows_a_run_through_its_life(lab: Lab) -> None:
         (("drain", "nowhere", "--undo"), "nobody has drained 'nowhere'"),
         (("why", "zzz"), "no run has an id that begins with 'zzz'"),
         (("pause", "zzz"), "no run has an id that begins with 'zzz'"),
+        (("stop",), "name runs, or say which with --where QUERY"),
+        (("stop", "zzz", "--where", "state=queued"), "and not both"),
+        (("stop", "--where", "stat=queued"), "did you mean"),
     ],
 )
 def test_mistakes_are_named(lab: Lab, arguments: tuple[str, ...], words: str) -> None:
@@ -166,3 +169,23 @@ def test_what_cannot_be_changed_is_said_and_the_rest_is_done(lab: Lab) -> None:
     done = lab.labq("pause", ended.id, third.id, ok=False)
     assert done.returncode == 2
     assert lab.run(third).state is State.PAUSED
+
+
+def test_a_query_changes_those_whose_state_it_suits(lab: Lab) -> None:
+    over = lab.enqueue_steps("where", steps=10)
+    lab.worker("--burst").wait(timeout=60)
+    lab.wait_until_ended(over)
+    waiting = [lab.enqueue_steps(f"where-{number}", steps=5000, pause_s=0.05) for number in range(3)]
+    assert "3 runs would be changed" in lab.labq("pause", "--where", "experiment=where*", "--dry-run").stdout
+    assert lab.run(waiting[0]).state is State.QUEUED
+    lab.labq("pause", "--where", "experiment=where-*")
+    assert [lab.run(run).state for run in waiting] == [State.PAUSED] * 3
+    lab.labq("resume", waiting[0].id)
+    lab.worker()
+    lab.wait_for_checkpoint(waiting[0])
+    lab.labq("stop", "--where", "experiment=where* and loss > 0 and step >= 0")
+    assert lab.wait_until_ended(waiting[0]).state is State.CANCELLED
+    assert lab.run(waiting[1]).state is State.PAUSED
+    lab.labq("stop", "--where", "experiment=where*")
+    assert [lab.run(run).state for run in (over, *waiting)] == [State.FINISHED, *[State.CANCELLED] * 3]
+    assert "no run fits" in lab.labq("stop", "--where", "experiment=where*").stdout
