@@ -5,12 +5,11 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from queueing.placeholders import fill
 from store.runs import Run
@@ -18,10 +17,12 @@ from worker.gpus import Gpu, cuda_variables
 from worker.limits import be_nice, thread_variables
 from worker.linux import dies_with_me
 from worker.rundir import RunDir
+from worker.tree import descendants
 
 TRAINER_MODULES = {"rnn": "trainer"}
 HIDDEN_VARIABLES = frozenset({"LABQ_SMTP_PASSWORD"})
 _REAP_S = 5.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.0005, 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,7 @@ class Child:
 
     def __init__(self, launch: Launch, output: Path, enter: Callable[[], None] = lambda: None) -> None:
         """`enter` runs in the child before anything of the command does. Raises OSError, ValueError."""
+        self.peak_memory_bytes = 0
         with open(output, "ab") as sink:
             self._process = subprocess.Popen(
                 launch.command,
@@ -97,7 +99,17 @@ class Child:
 
     def poll(self) -> int | None:
         """The exit code, minus the signal, or None while it runs."""
-        return self._process.poll()
+        self._reap(os.WNOHANG)
+        code: int | None = self._process.returncode
+        return code
+
+    def _reap(self, options: int) -> None:
+        """As Popen does, but with what it used: the kernel tells only whoever reaps it."""
+        if self._process.returncode is None:
+            pid, status, usage = os.wait4(self.pid, options)
+            if pid:
+                self._process.returncode = os.waitstatus_to_exitcode(status)
+                self.peak_memory_bytes = _peak_memory_bytes(usage)
 
     def terminate(self) -> None:
         """Ask the whole process group to leave: a shell does not pass SIGTERM on to what it started."""
@@ -108,25 +120,43 @@ class Child:
         """End the whole tree, and wait for the child itself."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()  # before the sweep, which would reap it and lose its exit code
+        self._reap(0)  # before the sweep, which would lose its exit code
         sweep_descendants()
 
 
-def sweep_descendants() -> int:
-    """Kill every descendant of this process: double-forked ones too, which a subreaper gets as its own children."""
-    killed = 0
-    while found := psutil.Process().children(recursive=True):
-        for process in found:
-            with suppress(psutil.Error):
-                process.kill()
-        gone, _ = psutil.wait_procs(found, timeout=_REAP_S)
-        killed += len(gone)
-        if not gone:
-            break
-    return killed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """Whether nothing is left, and the largest resident set of any process that was waited for."""
+
+    complete: bool
+    peak_memory_bytes: int = 0
 
 
-def peak_memory_bytes() -> int:
-    """The largest resident set of any descendant that was waited for."""
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def sweep_descendants() -> Swept:
+    """Kill every descendant of this process: double-forked ones too, which a subreaper gets as its own children.
+
+    The kernel's list of children may miss some while others die; that we have none left to wait for cannot be wrong.
+    """
+    peak = 0
+    pause_s, deadline = _FIRST_PAUSE_S, time.monotonic() + _REAP_S
+    while True:
+        try:
+            pid, _, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return Swept(complete=True, peak_memory_bytes=peak)
+        if pid:
+            peak = max(peak, _peak_memory_bytes(usage))
+            pause_s, deadline = _FIRST_PAUSE_S, time.monotonic() + _REAP_S
+            continue
+        if time.monotonic() > deadline:
+            return Swept(complete=False, peak_memory_bytes=peak)
+        for descendant in descendants(os.getpid()):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(descendant, signal.SIGKILL)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _peak_memory_bytes(usage: resource.struct_rusage) -> int:
+    """Of a process and of those that it waited for."""
+    return usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024

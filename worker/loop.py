@@ -3,8 +3,10 @@
 import os
 import signal
 import socket
+import threading
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -14,18 +16,20 @@ from store.connect import connect, prepare_to_connect, redis_url
 from store.errors import DoorbellUnavailable, ExitCode, LabqError, StoreUnavailable, Superseded, UserError
 from store.logbook import say, warn
 from store.settings import Settings
+from store.store import Store
 from store.workers import Worker
 from worker.claiming import claim, gpus_free, gpus_here
-from worker.gpus import preload
+from worker.gpus import Gpu, preload
 from worker.horse import Horse, Outcome, stop_signals_held
 from worker.linux import adopt_orphans
 from worker.machine import total_memory_bytes
 from worker.memory_limit import sweep_cgroups
 from worker.rundir import sweep
-from worker.stopping import STOP_SIGNALS, means_hurry
+from worker.stopping import STOP_SIGNALS, Requests, means_hurry
 from worker.supervisor import Supervisor
 
 _REDIS_RETRY_S = 1.0
+_FRESH_S = 30.0
 
 
 class _Leave(BaseException):
@@ -160,6 +164,7 @@ class Loop:
         return outcome
 
     def _inside_the_fork(self) -> Outcome:
+        """Until there is nothing to do, or this process should not go on."""
         sweep(self._settings.runs_dir)  # before we claim or give back what an orphan may still be working on
         sweep_cgroups()
         try:
@@ -173,35 +178,61 @@ class Loop:
             warn("cannot-work", worker=self._worker.name, error=error)
             hopeless = isinstance(error, UserError) and not self._proven
             return Outcome.HOPELESS if hopeless else Outcome.TROUBLE
+        free = gpus_free(self._settings, gpus, self._offer.slots_per_gpu)
+        worker = replace(self._worker, gpus=len(gpus), gpus_free=free)
         doorbell = Doorbell(redis_url(self._settings), self._settings.redis_timeout_s)
+        threading.Thread(target=self._sweep_beside, name="sweeper", daemon=True).start()
+        return self._looks(store, doorbell, worker, gpus)
+
+    def _looks(self, store: Store, doorbell: Doorbell, worker: Worker, gpus: Sequence[Gpu]) -> Outcome:
+        """After a short run this process looks again: to fork and to connect would take longer than the rest of a run.
+
+        Not for long: a fresh process has leaked nothing.
+        """
+        requests, fresh_until = Requests(), time.monotonic() + _FRESH_S
+        while True:
+            outcome, may_go_on = self._one_look(store, doorbell, worker, gpus, requests)
+            if not may_go_on or requests.waiting() or time.monotonic() > fresh_until:
+                return outcome
+            sweep(self._settings.runs_dir)
+
+    def _one_look(
+        self, store: Store, doorbell: Doorbell, worker: Worker, gpus: Sequence[Gpu], requests: Requests
+    ) -> tuple[Outcome, bool]:
+        """How it ended, and whether this process may look again."""
         try:
             if self._mend:
                 self._give_back(release_own(store, self._worker.name))
-            free = gpus_free(self._settings, gpus, self._offer.slots_per_gpu)
-            worker = replace(self._worker, gpus=len(gpus), gpus_free=free)
+                self._mend = False
             if (order := store.seen(worker)) is not None:
                 say("told-to-leave", worker=worker.name, target=order.target, by=order.by, since=order.from_at)
-                return Outcome.DRAINED
+                return Outcome.DRAINED, False
             repair(store, doorbell, self._settings, self._worker.name)
             claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
             if claimed is None:
-                return Outcome.NOTHING
+                return Outcome.NOTHING, False
             say("claimed", run=claimed.run.id, attempt=claimed.run.attempt, experiment=claimed.run.experiment)
-            outcome = Supervisor(store, doorbell, self._settings, worker, claimed).carry_out()
+            supervisor = Supervisor(store, doorbell, self._settings, worker, claimed, requests)
+            outcome = supervisor.carry_out()
             with suppress(LabqError):
                 if store.seen(replace(worker, run=None)) is not None:
-                    return Outcome.DRAINED
+                    return Outcome.DRAINED, False
+            return outcome, outcome is Outcome.RAN and supervisor.may_be_followed and not gpus
         except Superseded:
-            return Outcome.RAN
+            return Outcome.RAN, False
         except StoreUnavailable:
-            return Outcome.STORE_AWAY
+            return Outcome.STORE_AWAY, False
         except LabqError as error:
             warn("look-failed", worker=self._worker.name, error=error)
-            return Outcome.TROUBLE
         except OSError as error:
             warn("no-gpu-slots", worker=self._worker.name, error=error)
-            return Outcome.TROUBLE
-        return outcome
+        return Outcome.TROUBLE, False
+
+    def _sweep_beside(self) -> None:
+        """What a killed worker left on this machine must not outlive its lease because all others here are busy."""
+        while True:
+            time.sleep(self._settings.repair_s)
+            sweep(self._settings.runs_dir)
 
     def _give_back(self, released: tuple[str, ...]) -> None:
         for run in released:

@@ -6,6 +6,8 @@ often it comes, and the second has a signal of its own. Only a process that peop
 """
 
 import signal
+import socket
+from collections.abc import Callable
 
 HURRY = signal.SIGUSR2
 """From a crew to its workers, from a worker to its supervisor: do not wait for a checkpoint."""
@@ -21,3 +23,66 @@ def means_hurry(number: int, since_first_s: float | None) -> bool:
     if number == HURRY:
         return True
     return since_first_s is not None and since_first_s >= (_KEY_S if number == signal.SIGINT else _ECHO_S)
+
+
+def _to_nobody() -> None:
+    """Between two attempts."""
+
+
+class Requests:
+    """What a supervisor's process was asked by signals. It stays asked, whichever of its attempts hears of it."""
+
+    def __init__(self) -> None:
+        self.leave = False
+        self.hurry = False
+        self._tell: Callable[[], None] = _to_nobody
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+
+    def listen(self, tell: Callable[[], None]) -> None:
+        """Signals held back since the last attempt arrive now: `tell` is called in the main thread, for each."""
+        self._tell = tell
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGTERM, HURRY):
+            signal.signal(number, self._on_signal)
+        signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        if self.leave:
+            tell()
+
+    def hold(self) -> None:
+        """The attempt is over: from here on they wait for the next one, or for `waiting`."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        self._tell = _to_nobody
+
+    def waiting(self) -> bool:
+        """Whether this process has been asked to leave, heard or not."""
+        return self.leave or bool(STOP_SIGNALS & signal.sigpending())
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        """SIGTERM, however often: checkpoint and requeue. In a hurry: now."""
+        self.leave = True
+        self.hurry = self.hurry or number == HURRY
+        self._tell()
+
+    # ── waking whoever waits on `descriptor` ──
+    @property
+    def descriptor(self) -> int:
+        """Readable after a signal or a `wake`."""
+        return self._wake_out.fileno()
+
+    def wake(self) -> None:
+        """From any thread."""
+        try:
+            self._wake_in.send(b"!")
+        except BlockingIOError:
+            pass  # enough wakes are waiting already
+
+    def forget_wakes(self) -> None:
+        """They have done their work."""
+        try:
+            while self._wake_out.recv(64):
+                pass
+        except BlockingIOError:
+            pass

@@ -11,7 +11,6 @@ too, the repair loop of any other worker does when the lease is over.
 
 import os
 import shutil
-import signal
 import socket
 import threading
 import time
@@ -31,7 +30,7 @@ from store.settings import Settings
 from store.states import Reason, State
 from store.store import Settlement, Store
 from store.workers import Worker
-from worker.child import Child, Launch, peak_memory_bytes, plan, sweep_descendants
+from worker.child import Child, Launch, plan, sweep_descendants
 from worker.claiming import Claimed
 from worker.classify import TERMINATED, classify, is_machine_trouble, reason_of_trouble
 from worker.facts import host_facts, python_facts
@@ -40,10 +39,10 @@ from worker.keeper import Call, Keeper
 from worker.linux import wait_readable
 from worker.memory_limit import MemoryLimit, memory_limit
 from worker.preflight import examine, missing, needs, shortage
-from worker.rundir import RunDir, beginning, make_run_dir, promises, sweep
+from worker.rundir import RunDir, beginning, make_run_dir, promises
 from worker.sampler import Sampler
 from worker.shipper import Shipper
-from worker.stopping import HURRY, STOP_SIGNALS
+from worker.stopping import Requests
 
 T = TypeVar("T")
 TAIL_BYTES = 64 * 1024
@@ -54,26 +53,32 @@ _OTHERS_FIRST_S = 15.0
 class Supervisor:
     """Carries one claimed run through its attempt."""
 
-    def __init__(self, store: Store, doorbell: Doorbell, settings: Settings, worker: Worker, claimed: Claimed) -> None:
+    def __init__(
+        self,
+        store: Store,
+        doorbell: Doorbell,
+        settings: Settings,
+        worker: Worker,
+        claimed: Claimed,
+        requests: Requests,
+    ) -> None:
         self._store, self._doorbell, self._settings, self._worker = store, doorbell, settings, worker
+        self._requests = requests
         self._run, self._gpus, self._objection = claimed.run, claimed.gpus, claimed.objection
         self._limit: MemoryLimit = memory_limit(self._run)
         self._memory_said = ""
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
         self._stop_for: Reason | None = None
-        self._hurry = False
+        self._settled = False
+        self._swept = False
         self._superseded = False
         self._interfered = False
-        self._over = threading.Event()
+        self._packages: threading.Thread | None = None
         self._keeper = Keeper(store, doorbell, settings, worker, self._run, self._on_call)
 
     def carry_out(self) -> Outcome:
         """Run the attempt to its end, whatever that is: RAN. REFUSED: not this run on this machine; NOTHING: none."""
-        self._listen_to_signals()
+        self._requests.listen(self._on_request)
         self._keeper.start()
-        threading.Thread(target=self._sweep_beside, name="sweeper", daemon=True).start()
         folder: RunDir | None = None
         try:
             entered = self._enter()
@@ -94,14 +99,21 @@ class Supervisor:
             self._settle(lambda run: verdict(run, unstored))
         finally:
             self._keeper.stop()
-            self._over.set()
-            sweep_descendants()
+            self._swept = sweep_descendants().complete
             if self._superseded:
                 say("superseded", run=self._run.id, attempt=self._run.attempt)
             self._limit.close()
             if folder is not None:
                 folder.remove()
+            self._requests.hold()
         return Outcome.RAN
+
+    @property
+    def may_be_followed(self) -> bool:
+        """Whether this process can carry out another attempt: of this one nothing is left in it, and nobody waits."""
+        undisturbed = self._settled and self._stop_for is None and not self._superseded
+        quiet = self._packages is None or not self._packages.is_alive()
+        return undisturbed and quiet and self._swept and not self._gpus.descriptors
 
     def _enter(self) -> RunDir | Objection:
         """The run directory, once this machine has what the run needs. Raises OSError."""
@@ -165,18 +177,18 @@ class Supervisor:
         sampler.start()
         self._note_packages(launch)
         exit_code = self._watch(child)
-        sweep_descendants()
+        peak_bytes = max(child.peak_memory_bytes, sweep_descendants().peak_memory_bytes)
         sampler.stop()
         if self._superseded:
             return None
-        if not shipper.finish(self._settings.outage_grace_s, lambda: self._hurry):
+        if not shipper.finish(self._settings.outage_grace_s, lambda: self._requests.hurry):
             return Ending(reason=Reason.DRAINED, message="not all of it could be stored: MongoDB was away")
         ending = classify(
             stopped_for=self._stop_for if self._interfered or exit_code in TERMINATED else None,
             exit_code=exit_code,
             said=shipper.said,
             tail=_tail(folder.output),
-            peak_memory_bytes=max(peak_memory_bytes(), sampler.peaks.memory_bytes),
+            peak_memory_bytes=max(peak_bytes, sampler.peaks.memory_bytes),
         )
         if ending.reason is Reason.OUT_OF_MEMORY and self._memory_said:
             ending = replace(ending, message=self._memory_said)
@@ -219,12 +231,8 @@ class Supervisor:
             except (Superseded, StoreUnavailable):
                 pass
 
-        threading.Thread(target=work, name="packages", daemon=True).start()
-
-    def _sweep_beside(self) -> None:
-        """What a killed worker left on this machine must not outlive its lease because all others here are busy."""
-        while not self._over.wait(self._settings.repair_s):
-            sweep(self._settings.runs_dir)
+        self._packages = threading.Thread(target=work, name="packages", daemon=True)
+        self._packages.start()
 
     # ── watching ──
     def _watch(self, child: Child) -> int:
@@ -235,7 +243,12 @@ class Supervisor:
             now = time.monotonic()
             self._check_clocks(now, started_at)
             self._check_memory()
-            if self._superseded or self._hurry or self._memory_said or (kill_at is not None and now >= kill_at):
+            if (
+                self._superseded
+                or self._requests.hurry
+                or self._memory_said
+                or (kill_at is not None and now >= kill_at)
+            ):
                 self._interfered = True
                 child.kill()
                 continue
@@ -244,8 +257,8 @@ class Supervisor:
                 self._interfered = True
                 child.terminate()
                 kill_at = now + self._keeper.terms.grace_s
-            wait_readable(child.pid, self._wake_out.fileno(), self._patience_s(now, started_at, kill_at))
-            self._drain_wakes()
+            wait_readable(child.pid, self._requests.descriptor, self._patience_s(now, started_at, kill_at))
+            self._requests.forget_wakes()
         if exit_code != 0:
             self._check_memory()  # the kernel ends a run before it wakes us
         # Asked to leave a moment before: what stops a whole machine told the child without us.
@@ -277,17 +290,8 @@ class Supervisor:
         deadlines = [self._keeper.stop_at] + ([started_at + limit_s] if limit_s is not None else [])
         return max(0.0, min(min(deadlines) - now, look_s))
 
-    def _listen_to_signals(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for number in (signal.SIGTERM, HURRY):
-            signal.signal(number, self._on_signal)
-        signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
-        # Held since the fork: a signal that came between claim and here arrives now, and means "drain".
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-
-    def _on_signal(self, number: int, _frame: object) -> None:
-        """SIGTERM, however often: checkpoint and requeue. In a hurry: now."""
-        self._hurry = self._hurry or number == HURRY
+    def _on_request(self) -> None:
+        """By a signal."""
         self._stop_for = self._stop_for or Reason.DRAINED
 
     def _on_call(self, call: Call) -> None:
@@ -296,17 +300,7 @@ class Supervisor:
             self._superseded = True
         elif self._stop_for is None:
             self._stop_for = Reason.STOPPED if call is Call.CANCEL else Reason.DRAINED
-        try:
-            self._wake_in.send(b"!")
-        except BlockingIOError:
-            pass  # enough wakes are waiting already
-
-    def _drain_wakes(self) -> None:
-        try:
-            while self._wake_out.recv(64):
-                pass
-        except BlockingIOError:
-            pass
+        self._requests.wake()
 
     # ── settling ──
     def _settle(self, decide: Callable[[Run], Settlement]) -> None:
@@ -317,10 +311,11 @@ class Supervisor:
                 after = self._store.settle(self._run.id, self._run.attempt, decide)
                 break
             except StoreUnavailable as error:
-                if time.monotonic() > deadline or self._hurry:
+                if time.monotonic() > deadline or self._requests.hurry:
                     warn("unsettled", run=self._run.id, attempt=self._run.attempt, error=error)
                     return
                 time.sleep(_RETRY_S)
+        self._settled = True
         say("settled", run=after.id, attempt=after.attempt, state=after.state, reason=after.reason)
         if after.state is State.QUEUED:
             self._ring(after)
