@@ -4,6 +4,7 @@ Workers of one machine decide one after another, so that none claims a run for a
 """
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,9 +23,13 @@ from worker.gpus import Gpu, offered, read_gpus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A run, its GPUs, and why it cannot begin here if they did not suffice."""
+    """A run, its GPUs, and why it cannot begin here if they did not suffice.
+
+    `asked_at`: on the monotonic clock, a moment before the claim. Its lease is not over before `asked_at` + `lease_s`.
+    """
 
     run: Run
+    asked_at: float
     gpus: Held = NOTHING
     objection: Objection | None = None
 
@@ -37,15 +42,18 @@ def gpus_here(choice: str) -> tuple[Gpu, ...]:
 def claim(store: Store, settings: Settings, worker: Worker, gpus: Sequence[Gpu], slots_per_gpu: int) -> Claimed | None:
     """The best run that fits the worker as it is now: GPUs that are taken are not offered. Raises OSError."""
     if not gpus:
+        asked_at = time.monotonic()
         run = store.claim(worker, settings.lease_s)
-        return None if run is None else Claimed(run=run)
+        return None if run is None else Claimed(run=run, asked_at=asked_at)
     slots = Slots(settings.slots_dir, slots_per_gpu, works_for(settings.runs_dir))
     with slots.deciding():
         seats = slots.seats(gpus)
+        asked_at = time.monotonic()
         run = store.claim(replace(worker, gpus=len(open_seats(seats))), settings.lease_s)
         if run is None:
             return None
-        return Claimed(run=run) if run.resources.gpus == 0 else _seated(store, slots, seats, run)
+        claimed = Claimed(run=run, asked_at=asked_at)
+        return claimed if run.resources.gpus == 0 else _seated(store, slots, seats, claimed)
 
 
 def gpus_free(settings: Settings, gpus: Sequence[Gpu], slots_per_gpu: int) -> int | None:
@@ -57,16 +65,17 @@ def gpus_free(settings: Settings, gpus: Sequence[Gpu], slots_per_gpu: int) -> in
         return len(open_seats(slots.seats(gpus)))
 
 
-def _seated(store: Store, slots: Slots, seats: Sequence[Seat], run: Run) -> Claimed:
+def _seated(store: Store, slots: Slots, seats: Sequence[Seat], claimed: Claimed) -> Claimed:
     """A run that has been claimed must reach its supervisor, whatever happens here."""
+    run = claimed.run
     measured = Peaks()
     with suppress(StoreUnavailable):
         measured = store.peaks(run.experiment)
     need = need_bytes(run.resources.gpu_memory_bytes, measured.gpu_memory_bytes)
     chosen = choose(seats, run.resources.gpus, need)
     if chosen.problem:
-        return Claimed(run=run, objection=Objection(message=chosen.problem))
+        return replace(claimed, objection=Objection(message=chosen.problem))
     try:
-        return Claimed(run=run, gpus=slots.take(chosen.seats, run.id, need))
+        return replace(claimed, gpus=slots.take(chosen.seats, run.id, need))
     except OSError as error:
-        return Claimed(run=run, objection=Objection(message=f"no slot on a GPU can be taken: {error}"))
+        return replace(claimed, objection=Objection(message=f"no slot on a GPU can be taken: {error}"))

@@ -17,6 +17,10 @@ from store.states import Wish
 from store.store import Store
 from store.workers import Worker
 from worker.listener import listen
+from worker.rounds import Rounds
+
+_FIRST_S = 1.0
+"""The claim gave a lease already: a run that is over by then costs no renewal."""
 
 
 class Call(Enum):
@@ -56,11 +60,17 @@ class Keeper:
         worker: Worker,
         run: Run,
         tell: Callable[[Call], None],
+        *,
+        asked_at: float,
+        repairs: Rounds,
     ) -> None:
+        """`asked_at`: when, on the monotonic clock, the claim was asked for: its lease counts from then."""
         self._store, self._doorbell, self._settings = store, doorbell, settings
         self._worker, self._run, self._tell = replace(worker, run=run.id), run, tell
         self.terms = terms(run.task, settings)
-        self._renewed_at = time.monotonic()
+        self.is_known = False
+        self._renewed_at = asked_at
+        self._repairs = repairs
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._deaf = threading.Event()
@@ -105,17 +115,15 @@ class Keeper:
                 self._stop.wait(1.0)
 
     def _keep(self) -> None:
-        next_repair = time.monotonic() + self._settings.repair_s
-        pause_s = 0.0
+        pause_s = min(self.terms.renew_s, _FIRST_S)
         while not self._over(pause_s):
             began = time.monotonic()
             if not self._renew():
                 return
             # Only right after a renewal: while our own lease may be over we would release ourselves.
-            if self._renewed_at >= began and time.monotonic() >= next_repair:
-                unfinished = self._repair()
-                next_repair = time.monotonic() + (0.0 if unfinished else self._settings.repair_s)
-            pause_s = min(self.terms.renew_s, max(0.05, next_repair - time.monotonic()))
+            if self._renewed_at >= began and self._repairs.is_due():
+                self._repairs.done(unfinished=self._repair())
+            pause_s = min(self.terms.renew_s, max(0.05, self._repairs.in_s()))
 
     def _renew(self) -> bool:
         asked_at = time.monotonic()
@@ -123,6 +131,7 @@ class Keeper:
             wish = self._store.renew(self._run.id, self._run.attempt, self._settings.lease_s)
             self._renewed_at = asked_at
             order = self._store.seen(self._worker)
+            self.is_known = True
         except Superseded:
             self._tell(Call.SUPERSEDED)
             return False

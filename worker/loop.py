@@ -24,12 +24,14 @@ from worker.horse import Horse, Outcome, stop_signals_held
 from worker.linux import adopt_orphans
 from worker.machine import total_memory_bytes
 from worker.memory_limit import sweep_cgroups
+from worker.rounds import Rounds
 from worker.rundir import sweep
 from worker.stopping import STOP_SIGNALS, Requests, means_hurry
 from worker.supervisor import Supervisor
 
 _REDIS_RETRY_S = 1.0
 _FRESH_S = 30.0
+_PRESENCE_S = 1.0
 
 
 class _Leave(BaseException):
@@ -75,6 +77,7 @@ class Loop:
         self._horse: Horse | None = None
         self._idle = False
         self._stopping = False
+        self._presence, self._repairs = Rounds(_PRESENCE_S), Rounds(settings.repair_s)
         self._told_at: float | None = None
         self._mend = False
         self._failures = 0
@@ -204,19 +207,24 @@ class Loop:
             if self._mend:
                 self._give_back(release_own(store, self._worker.name))
                 self._mend = False
-            if (order := store.seen(worker)) is not None:
-                say("told-to-leave", worker=worker.name, target=order.target, by=order.by, since=order.from_at)
-                return Outcome.DRAINED, False
-            repair(store, doorbell, self._settings, self._worker.name)
+            if self._presence.is_due():
+                if (order := store.seen(worker)) is not None:
+                    say("told-to-leave", worker=worker.name, target=order.target, by=order.by, since=order.from_at)
+                    return Outcome.DRAINED, False
+                self._presence.done()
+            if self._repairs.is_due():
+                repair(store, doorbell, self._settings, self._worker.name)
+                self._repairs.done()
             claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
             if claimed is None:
                 return Outcome.NOTHING, False
             say("claimed", run=claimed.run.id, attempt=claimed.run.attempt, experiment=claimed.run.experiment)
-            supervisor = Supervisor(store, doorbell, self._settings, worker, claimed, requests)
+            supervisor = Supervisor(store, doorbell, self._settings, worker, claimed, requests, self._repairs)
             outcome = supervisor.carry_out()
-            with suppress(LabqError):
-                if store.seen(replace(worker, run=None)) is not None:
-                    return Outcome.DRAINED, False
+            if supervisor.is_known:
+                with suppress(LabqError):
+                    if store.seen(worker) is not None:
+                        return Outcome.DRAINED, False
             return outcome, outcome is Outcome.RAN and supervisor.may_be_followed and not gpus
         except Superseded:
             return Outcome.RAN, False

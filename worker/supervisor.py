@@ -39,6 +39,7 @@ from worker.keeper import Call, Keeper
 from worker.linux import wait_readable
 from worker.memory_limit import MemoryLimit, memory_limit
 from worker.preflight import examine, missing, needs, shortage
+from worker.rounds import Rounds
 from worker.rundir import RunDir, beginning, make_run_dir, promises
 from worker.sampler import Sampler
 from worker.shipper import Shipper
@@ -61,6 +62,7 @@ class Supervisor:
         worker: Worker,
         claimed: Claimed,
         requests: Requests,
+        repairs: Rounds,
     ) -> None:
         self._store, self._doorbell, self._settings, self._worker = store, doorbell, settings, worker
         self._requests = requests
@@ -73,7 +75,16 @@ class Supervisor:
         self._superseded = False
         self._interfered = False
         self._packages: threading.Thread | None = None
-        self._keeper = Keeper(store, doorbell, settings, worker, self._run, self._on_call)
+        self._keeper = Keeper(
+            store,
+            doorbell,
+            settings,
+            worker,
+            self._run,
+            self._on_call,
+            asked_at=claimed.asked_at,
+            repairs=repairs,
+        )
 
     def carry_out(self) -> Outcome:
         """Run the attempt to its end, whatever that is: RAN. REFUSED: not this run on this machine; NOTHING: none."""
@@ -107,6 +118,11 @@ class Supervisor:
                 folder.remove()
             self._requests.hold()
         return Outcome.RAN
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the crew's list says that this worker carries out the run."""
+        return self._keeper.is_known
 
     @property
     def may_be_followed(self) -> bool:
