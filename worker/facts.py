@@ -1,5 +1,6 @@
 """Provenance at the start of an attempt: host, user, Python, packages, scheduler job."""
 
+import functools
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from typing import Any
 from store.identity import user_name
 from worker.child import Launch
 
-_ASK_S = 30
+_ASK_S = 30.0
 _CACHE_S = 600
 _LIST_PACKAGES = """
 import importlib.metadata as m, json, platform
@@ -39,6 +40,7 @@ def host_facts(environ: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def labq_version() -> str:
     """The installed version."""
     try:
@@ -61,17 +63,17 @@ def python_of(launch: Launch) -> str | None:
     return launch.command[0] if first.name.startswith(("python", "pypy")) else None
 
 
-def python_facts(launch: Launch, cache_dir: Path) -> dict[str, Any] | None:
+def python_facts(launch: Launch, cache_dir: Path, patience_s: float = _ASK_S) -> dict[str, Any] | None:
     """Version and packages of the child's own interpreter; None for other commands or when it does not say."""
     interpreter = python_of(launch)
     if interpreter is None:
         return None
-    cache = cache_dir / f"python-{hashlib.sha256(_identity(interpreter, launch).encode()).hexdigest()[:16]}.json"
+    cache = cache_dir / f"python-{hashlib.sha256(interpreter_identity(launch).encode()).hexdigest()[:16]}.json"
     with suppress(OSError, ValueError):
         if time.time() - cache.stat().st_mtime < _CACHE_S:
             cached: dict[str, Any] = json.loads(cache.read_text())
             return cached
-    facts = _ask(interpreter, launch)
+    facts = _ask(interpreter, launch, patience_s)
     if facts is not None:
         with suppress(OSError):
             cache_dir.mkdir(parents=True, exist_ok=True)
@@ -81,17 +83,18 @@ def python_facts(launch: Launch, cache_dir: Path) -> dict[str, Any] | None:
     return facts
 
 
-def _identity(interpreter: str, launch: Launch) -> str:
+def interpreter_identity(launch: Launch) -> str:
+    """What decides which packages a command finds."""
     variables = [launch.env.get(name, "") for name in ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME")]
-    return "\0".join([interpreter, str(launch.workdir), *variables])
+    return "\0".join([launch.command[0], str(launch.workdir), *variables])
 
 
-def _ask(interpreter: str, launch: Launch) -> dict[str, Any] | None:
+def _ask(interpreter: str, launch: Launch, patience_s: float) -> dict[str, Any] | None:
     env = {name: value for name, value in launch.env.items() if not name.startswith("LABQ_")}
     try:
         done = subprocess.run(
             [interpreter, "-P", "-c", _LIST_PACKAGES],
-            capture_output=True, text=True, timeout=_ASK_S, cwd=launch.workdir, env=env, check=False,
+            capture_output=True, text=True, timeout=patience_s, cwd=launch.workdir, env=env, check=False,
         )  # fmt: skip
         facts: dict[str, Any] = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):

@@ -16,7 +16,6 @@ from store.connect import connect, prepare_to_connect, redis_url
 from store.errors import DoorbellUnavailable, ExitCode, LabqError, StoreUnavailable, Superseded, UserError
 from store.logbook import say, warn
 from store.settings import Settings
-from store.store import Store
 from store.workers import Worker
 from worker.claiming import claim, gpus_free, gpus_here
 from worker.gpus import Gpu, preload
@@ -24,8 +23,10 @@ from worker.horse import Horse, Outcome, stop_signals_held
 from worker.linux import adopt_orphans
 from worker.machine import total_memory_bytes
 from worker.memory_limit import sweep_cgroups
+from worker.packages import Packages
 from worker.rounds import Rounds
 from worker.rundir import sweep
+from worker.station import Station
 from worker.stopping import STOP_SIGNALS, Requests, means_hurry
 from worker.supervisor import Supervisor
 
@@ -77,7 +78,6 @@ class Loop:
         self._horse: Horse | None = None
         self._idle = False
         self._stopping = False
-        self._presence, self._repairs = Rounds(_PRESENCE_S), Rounds(settings.repair_s)
         self._told_at: float | None = None
         self._mend = False
         self._failures = 0
@@ -172,6 +172,7 @@ class Loop:
         sweep_cgroups()
         try:
             gpus = gpus_here(self._offer.gpus)
+            free = gpus_free(self._settings, gpus, self._offer.slots_per_gpu)
             store = connect(self._settings)
         except StoreUnavailable as error:
             if not self._store_is_away:
@@ -181,45 +182,54 @@ class Loop:
             warn("cannot-work", worker=self._worker.name, error=error)
             hopeless = isinstance(error, UserError) and not self._proven
             return Outcome.HOPELESS if hopeless else Outcome.TROUBLE
-        free = gpus_free(self._settings, gpus, self._offer.slots_per_gpu)
-        worker = replace(self._worker, gpus=len(gpus), gpus_free=free)
-        doorbell = Doorbell(redis_url(self._settings), self._settings.redis_timeout_s)
+        except OSError as error:
+            return self._no_slots(error)
+        station = Station(
+            store=store,
+            doorbell=Doorbell(redis_url(self._settings), self._settings.redis_timeout_s),
+            settings=self._settings,
+            worker=replace(self._worker, gpus=len(gpus), gpus_free=free),
+            requests=Requests(),
+            repairs=Rounds(self._settings.repair_s),
+            presence=Rounds(_PRESENCE_S),
+            packages=Packages(store, self._settings.home / "cache"),
+        )
         threading.Thread(target=self._sweep_beside, name="sweeper", daemon=True).start()
-        return self._looks(store, doorbell, worker, gpus)
+        return self._looks(station, gpus)
 
-    def _looks(self, store: Store, doorbell: Doorbell, worker: Worker, gpus: Sequence[Gpu]) -> Outcome:
+    def _looks(self, station: Station, gpus: Sequence[Gpu]) -> Outcome:
         """After a short run this process looks again: to fork and to connect would take longer than the rest of a run.
 
         Not for long: a fresh process has leaked nothing.
         """
-        requests, fresh_until = Requests(), time.monotonic() + _FRESH_S
+        fresh_until = time.monotonic() + _FRESH_S
         while True:
-            outcome, may_go_on = self._one_look(store, doorbell, worker, gpus, requests)
-            if not may_go_on or requests.waiting() or time.monotonic() > fresh_until:
+            outcome, may_go_on = self._one_look(station, gpus)
+            if not may_go_on or station.requests.waiting() or time.monotonic() > fresh_until:
                 return outcome
             sweep(self._settings.runs_dir)
 
-    def _one_look(
-        self, store: Store, doorbell: Doorbell, worker: Worker, gpus: Sequence[Gpu], requests: Requests
-    ) -> tuple[Outcome, bool]:
+    def _one_look(self, station: Station, gpus: Sequence[Gpu]) -> tuple[Outcome, bool]:
         """How it ended, and whether this process may look again."""
+        store, worker = station.store, station.worker
         try:
             if self._mend:
-                self._give_back(release_own(store, self._worker.name))
+                self._give_back(release_own(store, worker.name))
                 self._mend = False
-            if self._presence.is_due():
+            station.packages.ask_again()
+            if station.presence.is_due():
                 if (order := store.seen(worker)) is not None:
                     say("told-to-leave", worker=worker.name, target=order.target, by=order.by, since=order.from_at)
                     return Outcome.DRAINED, False
-                self._presence.done()
-            if self._repairs.is_due():
-                repair(store, doorbell, self._settings, self._worker.name)
-                self._repairs.done()
+                station.presence.done()
+            if station.repairs.is_due():
+                repair(store, station.doorbell, self._settings, worker.name)
+                station.repairs.done()
             claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
             if claimed is None:
                 return Outcome.NOTHING, False
             say("claimed", run=claimed.run.id, attempt=claimed.run.attempt, experiment=claimed.run.experiment)
-            supervisor = Supervisor(store, doorbell, self._settings, worker, claimed, requests, self._repairs)
+            supervisor = Supervisor(station, claimed)
             outcome = supervisor.carry_out()
             if supervisor.is_known:
                 with suppress(LabqError):
@@ -233,8 +243,12 @@ class Loop:
         except LabqError as error:
             warn("look-failed", worker=self._worker.name, error=error)
         except OSError as error:
-            warn("no-gpu-slots", worker=self._worker.name, error=error)
+            self._no_slots(error)
         return Outcome.TROUBLE, False
+
+    def _no_slots(self, error: OSError) -> Outcome:
+        warn("no-gpu-slots", worker=self._worker.name, error=error)
+        return Outcome.TROUBLE
 
     def _sweep_beside(self) -> None:
         """What a killed worker left on this machine must not outlive its lease because all others here are busy."""

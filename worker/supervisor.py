@@ -20,30 +20,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from queueing.doorbell import Doorbell
 from queueing.refusal import Objection, handed_on
 from queueing.retry import verdict
 from store.errors import CheckpointDamaged, DoorbellUnavailable, StoreFailed, StoreUnavailable, Superseded
 from store.logbook import say, warn
 from store.runs import Checkpoint, Ending, Run
-from store.settings import Settings
 from store.states import Reason, State
-from store.store import Settlement, Store
-from store.workers import Worker
+from store.store import Settlement
 from worker.child import Child, Launch, plan, sweep_descendants
 from worker.claiming import Claimed
 from worker.classify import TERMINATED, classify, is_machine_trouble, reason_of_trouble
-from worker.facts import host_facts, python_facts
+from worker.facts import host_facts
 from worker.horse import Outcome
 from worker.keeper import Call, Keeper
 from worker.linux import wait_readable
 from worker.memory_limit import MemoryLimit, memory_limit
 from worker.preflight import examine, missing, needs, shortage
-from worker.rounds import Rounds
 from worker.rundir import RunDir, beginning, make_run_dir, promises
 from worker.sampler import Sampler
 from worker.shipper import Shipper
-from worker.stopping import Requests
+from worker.station import Station
 
 T = TypeVar("T")
 TAIL_BYTES = 64 * 1024
@@ -54,18 +50,9 @@ _OTHERS_FIRST_S = 15.0
 class Supervisor:
     """Carries one claimed run through its attempt."""
 
-    def __init__(
-        self,
-        store: Store,
-        doorbell: Doorbell,
-        settings: Settings,
-        worker: Worker,
-        claimed: Claimed,
-        requests: Requests,
-        repairs: Rounds,
-    ) -> None:
-        self._store, self._doorbell, self._settings, self._worker = store, doorbell, settings, worker
-        self._requests = requests
+    def __init__(self, station: Station, claimed: Claimed) -> None:
+        self._store, self._doorbell, self._settings = station.store, station.doorbell, station.settings
+        self._worker, self._requests, self._packages = station.worker, station.requests, station.packages
         self._run, self._gpus, self._objection = claimed.run, claimed.gpus, claimed.objection
         self._limit: MemoryLimit = memory_limit(self._run)
         self._memory_said = ""
@@ -74,16 +61,16 @@ class Supervisor:
         self._swept = False
         self._superseded = False
         self._interfered = False
-        self._packages: threading.Thread | None = None
+        self._noting: threading.Thread | None = None
         self._keeper = Keeper(
-            store,
-            doorbell,
-            settings,
-            worker,
+            self._store,
+            self._doorbell,
+            self._settings,
+            self._worker,
             self._run,
             self._on_call,
             asked_at=claimed.asked_at,
-            repairs=repairs,
+            repairs=station.repairs,
         )
 
     def carry_out(self) -> Outcome:
@@ -128,7 +115,7 @@ class Supervisor:
     def may_be_followed(self) -> bool:
         """Whether this process can carry out another attempt: of this one nothing is left in it, and nobody waits."""
         undisturbed = self._settled and self._stop_for is None and not self._superseded
-        quiet = self._packages is None or not self._packages.is_alive()
+        quiet = self._noting is None or not self._noting.is_alive()
         return undisturbed and quiet and self._swept and not self._gpus.descriptors
 
     def _enter(self) -> RunDir | Objection:
@@ -139,7 +126,8 @@ class Supervisor:
         runs_dir, floor_bytes = self._settings.runs_dir, self._settings.disk_floor_mb * 10**6
         with beginning(runs_dir):
             needed = needs(self._run, siblings, floor_bytes, alone=not promises(runs_dir))
-            if (lacking := shortage(needed, examine(runs_dir))) is not None:
+            found = examine(runs_dir, memory=needed.memory_bytes is not None)
+            if (lacking := shortage(needed, found)) is not None:
                 return lacking
             folder = make_run_dir(runs_dir, self._run)
             folder.promised.write_text(str(self._run.resources.memory_bytes or siblings.memory_bytes))
@@ -215,6 +203,8 @@ class Supervisor:
         """Choose the newest checkpoint that verifies, fetch it, and drop what was reported after it."""
         checkpoint = self._until_answered(lambda: self._fetch_newest(folder))
         facts = {**host_facts(os.environ), "gpus": [gpu.uuid for gpu in self._gpus.gpus]}
+        with suppress(ValueError):  # it cannot be started, as will be found out below
+            facts |= self._packages.known(plan(self._run, folder, os.environ, None))
         self._run = self._until_answered(lambda: self._store.begin(self._run.id, self._run.attempt, checkpoint, facts))
         if checkpoint is None:
             return None
@@ -223,8 +213,10 @@ class Supervisor:
 
     def _fetch_newest(self, folder: RunDir) -> Checkpoint | None:
         pointed = self._run.checkpoint
-        others = [one for one in self._store.checkpoints(self._run.id) if pointed and one.id != pointed.id]
-        for checkpoint in [pointed, *others] if pointed else []:
+        if pointed is None:
+            return None
+        others = [one for one in self._store.checkpoints(self._run.id) if one.id != pointed.id]
+        for checkpoint in [pointed, *others]:
             shutil.rmtree(folder.resume, ignore_errors=True)
             try:
                 self._store.fetch_checkpoint(checkpoint, folder.resume)
@@ -239,16 +231,14 @@ class Supervisor:
 
         def work() -> None:
             try:
-                facts = python_facts(launch, self._settings.home / "cache")
-                if facts is not None:
-                    blob = self._store.add_blob("\n".join(facts["packages"]))
-                    noted = {"python": facts["python"], "packages": blob}
+                if noted := self._packages.ask(launch):
                     self._store.note_facts(self._run.id, self._run.attempt, noted)
             except (Superseded, StoreUnavailable):
                 pass
 
-        self._packages = threading.Thread(target=work, name="packages", daemon=True)
-        self._packages.start()
+        if not self._packages.is_asked(launch):
+            self._noting = threading.Thread(target=work, name="packages", daemon=True)
+            self._noting.start()
 
     # ── watching ──
     def _watch(self, child: Child) -> int:

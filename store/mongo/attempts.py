@@ -86,6 +86,8 @@ class Attempts(Runs, History):
             return new
 
         new = self.in_transaction(work)
+        if attempt == 1:
+            return new  # nobody has reported anything before
         self._drop_points_after(run_id, attempt, checkpoint)
         with pymongo.timeout(_SUMMARY_S):
             summary = self._summary(run_id)

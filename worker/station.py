@@ -1,0 +1,25 @@
+"""What a supervisor's process keeps from one attempt to the next."""
+
+from dataclasses import dataclass
+
+from queueing.doorbell import Doorbell
+from store.settings import Settings
+from store.store import Store
+from store.workers import Worker
+from worker.packages import Packages
+from worker.rounds import Rounds
+from worker.stopping import Requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """Connections, the worker as others know it, and what was asked and done so far."""
+
+    store: Store
+    doorbell: Doorbell
+    settings: Settings
+    worker: Worker
+    requests: Requests
+    repairs: Rounds
+    presence: Rounds
+    packages: Packages
