@@ -6,59 +6,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from queueing.placeholders import fill
-from store.runs import Run
-from worker.gpus import Gpu, cuda_variables
-from worker.limits import be_nice, thread_variables
+from worker.launch import Launch
+from worker.limits import be_nice
 from worker.linux import dies_with_me
-from worker.rundir import RunDir
 from worker.tree import descendants
 
-TRAINER_MODULES = {"rnn": "trainer"}
-HIDDEN_VARIABLES = frozenset({"LABQ_SMTP_PASSWORD"})
 _REAP_S = 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.0005, 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    """What is executed, where, with which variables."""
-
-    command: tuple[str, ...]
-    workdir: Path
-    env: dict[str, str]
-    nice: int = 0
-
-
-def plan(run: Run, folder: RunDir, base: Mapping[str, str], resume: Path | None, gpus: Sequence[Gpu] = ()) -> Launch:
-    """The launch of a run on these GPUs. Variables of the experiment file go before those that hold it to its limits.
-
-    Raises ValueError when a format does not fit its value.
-    """
-    if run.task.trainer is not None:
-        command: Sequence[str] = [sys.executable, "-P", "-E", "-m", TRAINER_MODULES[run.task.trainer]]
-    else:
-        command = fill(run.task.command, run.params, run.repeat)
-    inherited = {name: value for name, value in base.items() if name not in HIDDEN_VARIABLES}
-    inherited.pop("LABQ_RESUME", None)
-    protocol = {
-        "LABQ_RUN": run.id,
-        "LABQ_ATTEMPT": str(run.attempt),
-        "LABQ_DIR": str(folder.path),
-        "LABQ_PARAMS": str(folder.params),
-        "LABQ_EVENTS": str(folder.events),
-        "LABQ_CHECKPOINTS": str(folder.checkpoints),
-    }
-    if resume is not None and run.checkpoint is not None:
-        protocol |= {"LABQ_RESUME": str(resume), "LABQ_RESUME_STEP": str(run.checkpoint.step)}
-    limits = {**thread_variables(run.resources.cpus, run.task.env), **cuda_variables(gpus, base)}
-    env = {**inherited, "PYTHONUNBUFFERED": "1", **limits, **run.task.env, **protocol}
-    return Launch(command=tuple(command), workdir=Path(run.task.workdir), env=env, nice=run.resources.nice)
 
 
 def _prepare(nice: int, enter: Callable[[], None]) -> Callable[[], None]:
@@ -77,19 +36,24 @@ def _prepare(nice: int, enter: Callable[[], None]) -> Callable[[], None]:
 class Child:
     """A running child. Start it from the main thread: its death signal is bound to the thread that forks it."""
 
-    def __init__(self, launch: Launch, output: Path, enter: Callable[[], None] = lambda: None) -> None:
-        """`enter` runs in the child before anything of the command does. Raises OSError, ValueError."""
+    def __init__(
+        self, launch: Launch, output: Path, enter: Callable[[], None] = lambda: None, starter: Sequence[str] = ()
+    ) -> None:
+        """`enter` runs in the child before anything of the command does; a `starter` takes its place.
+
+        Raises OSError, ValueError.
+        """
         self.peak_memory_bytes = 0
         with open(output, "ab") as sink:
             self._process = subprocess.Popen(
-                launch.command,
+                [*starter, *launch.command],
                 cwd=launch.workdir,
                 env=launch.env,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_prepare(launch.nice, enter),
+                preexec_fn=None if starter else _prepare(launch.nice, enter),
             )
 
     @property

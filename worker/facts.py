@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from store.identity import user_name
-from worker.child import Launch
+from worker.launch import Launch
 
 _ASK_S = 30.0
 _CACHE_S = 600

@@ -24,6 +24,7 @@ from worker.linux import adopt_orphans
 from worker.machine import total_memory_bytes
 from worker.memory_limit import sweep_cgroups
 from worker.packages import Packages
+from worker.quick_start import Proven, starter
 from worker.rounds import Rounds
 from worker.rundir import sweep
 from worker.station import Station
@@ -72,6 +73,7 @@ class Loop:
         self._worker = describe(offer)
         preload()
         prepare_to_connect()
+        starter()
         self._bell: TicketWorker | None = None
         self._bell_is_away = False
         self._store_is_away = False
@@ -193,6 +195,7 @@ class Loop:
             repairs=Rounds(self._settings.repair_s),
             presence=Rounds(_PRESENCE_S),
             packages=Packages(store, self._settings.home / "cache"),
+            proven=Proven(),
         )
         threading.Thread(target=self._sweep_beside, name="sweeper", daemon=True).start()
         return self._looks(station, gpus)

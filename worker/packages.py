@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from store.store import Store
-from worker.child import Launch
 from worker.facts import interpreter_identity, python_facts, python_of
+from worker.launch import Launch
 
 _PATIENCE_S = 5.0
 

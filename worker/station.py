@@ -7,6 +7,7 @@ from store.settings import Settings
 from store.store import Store
 from store.workers import Worker
 from worker.packages import Packages
+from worker.quick_start import Proven
 from worker.rounds import Rounds
 from worker.stopping import Requests
 
@@ -23,3 +24,4 @@ class Station:
     repairs: Rounds
     presence: Rounds
     packages: Packages
+    proven: Proven

@@ -25,6 +25,10 @@ def means_hurry(number: int, since_first_s: float | None) -> bool:
     return since_first_s is not None and since_first_s >= (_KEY_S if number == signal.SIGINT else _ECHO_S)
 
 
+def _ignored(_number: int, _frame: object) -> None:
+    """A Ctrl-C is the worker's business."""
+
+
 def _to_nobody() -> None:
     """Between two attempts."""
 
@@ -43,7 +47,7 @@ class Requests:
     def listen(self, tell: Callable[[], None]) -> None:
         """Signals held back since the last attempt arrive now: `tell` is called in the main thread, for each."""
         self._tell = tell
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, _ignored)  # SIG_IGN would be passed on to the child
         for number in (signal.SIGTERM, HURRY):
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)

@@ -27,14 +27,15 @@ from store.logbook import say, warn
 from store.runs import Checkpoint, Ending, Run
 from store.states import Reason, State
 from store.store import Settlement
-from worker.child import Child, Launch, plan, sweep_descendants
+from worker.child import Child, sweep_descendants
 from worker.claiming import Claimed
 from worker.classify import TERMINATED, classify, is_machine_trouble, reason_of_trouble
 from worker.facts import host_facts
 from worker.horse import Outcome
 from worker.keeper import Call, Keeper
+from worker.launch import Launch, plan
 from worker.linux import wait_readable
-from worker.memory_limit import MemoryLimit, memory_limit
+from worker.memory_limit import Cgroup, MemoryLimit, memory_limit
 from worker.preflight import examine, missing, needs, shortage
 from worker.rundir import RunDir, beginning, make_run_dir, promises
 from worker.sampler import Sampler
@@ -52,7 +53,8 @@ class Supervisor:
 
     def __init__(self, station: Station, claimed: Claimed) -> None:
         self._store, self._doorbell, self._settings = station.store, station.doorbell, station.settings
-        self._worker, self._requests, self._packages = station.worker, station.requests, station.packages
+        self._worker, self._requests = station.worker, station.requests
+        self._packages, self._proven = station.packages, station.proven
         self._run, self._gpus, self._objection = claimed.run, claimed.gpus, claimed.objection
         self._limit: MemoryLimit = memory_limit(self._run)
         self._memory_said = ""
@@ -158,7 +160,8 @@ class Supervisor:
             return Ending(reason=self._stop_for)
         try:
             launch = plan(self._run, folder, os.environ, resume, self._gpus.gpus)
-            child = Child(launch, folder.output, self._limit.enter)
+            starter = () if isinstance(self._limit, Cgroup) else self._proven.starter(launch)
+            child = Child(launch, folder.output, self._limit.enter, starter)
         except ValueError as error:
             return Ending(reason=Reason.REFUSED, message=f"cannot be started: {error}")
         except OSError as error:
@@ -166,6 +169,7 @@ class Supervisor:
                 raise
             self._refuse(Objection(message=f"cannot be started: {error}", lasting=True))
             return None
+        self._proven.add(launch)
         self._limit = self._limit.around(child.pid)
         say("started", run=self._run.id, attempt=self._run.attempt, pid=child.pid)
         shipper = Shipper(
