@@ -30,6 +30,7 @@ from worker.rundir import sweep
 from worker.station import Station
 from worker.stopping import STOP_SIGNALS, Requests, means_hurry
 from worker.supervisor import Supervisor
+from worker.tickets import Tickets
 
 _REDIS_RETRY_S = 1.0
 _FRESH_S = 30.0
@@ -186,14 +187,16 @@ class Loop:
             return Outcome.HOPELESS if hopeless else Outcome.TROUBLE
         except OSError as error:
             return self._no_slots(error)
+        doorbell = Doorbell(redis_url(self._settings), self._settings.redis_timeout_s)
         station = Station(
             store=store,
-            doorbell=Doorbell(redis_url(self._settings), self._settings.redis_timeout_s),
+            doorbell=doorbell,
             settings=self._settings,
             worker=replace(self._worker, gpus=len(gpus), gpus_free=free),
             requests=Requests(),
             repairs=Rounds(self._settings.repair_s),
             presence=Rounds(_PRESENCE_S),
+            tickets=Tickets(doorbell),
             packages=Packages(store, self._settings.home / "cache"),
             proven=Proven(),
         )
@@ -209,6 +212,7 @@ class Loop:
         while True:
             outcome, may_go_on = self._one_look(station, gpus)
             if not may_go_on or station.requests.waiting() or time.monotonic() > fresh_until:
+                station.tickets.drop()
                 return outcome
             sweep(self._settings.runs_dir)
 
@@ -224,6 +228,7 @@ class Loop:
                 if (order := store.seen(worker)) is not None:
                     say("told-to-leave", worker=worker.name, target=order.target, by=order.by, since=order.from_at)
                     return Outcome.DRAINED, False
+                station.tickets.drop()
                 station.presence.done()
             if station.repairs.is_due():
                 repair(store, station.doorbell, self._settings, worker.name)
@@ -231,6 +236,7 @@ class Loop:
             claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
             if claimed is None:
                 return Outcome.NOTHING, False
+            station.tickets.claimed(claimed.run)
             say("claimed", run=claimed.run.id, attempt=claimed.run.attempt, experiment=claimed.run.experiment)
             supervisor = Supervisor(station, claimed)
             outcome = supervisor.carry_out()

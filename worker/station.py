@@ -10,6 +10,7 @@ from worker.packages import Packages
 from worker.quick_start import Proven
 from worker.rounds import Rounds
 from worker.stopping import Requests
+from worker.tickets import Tickets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,5 +24,6 @@ class Station:
     requests: Requests
     repairs: Rounds
     presence: Rounds
+    tickets: Tickets
     packages: Packages
     proven: Proven

@@ -11,6 +11,8 @@ import psutil
 import pytest
 from lab import Lab, kill, supervisor_of, until
 
+from queueing.doorbell import Doorbell
+from store.connect import redis_url
 from store.runs import Run
 from store.states import State
 from store.store import RunQuery
@@ -45,6 +47,10 @@ def test_one_process_carries_out_several_and_each_ends_once(lab: Lab) -> None:
     assert _endings(lab, runs) == [1] * 12
     assert all(len(lab.run(run).history) == 1 for run in runs)
     assert len({_output(lab, run) for run in runs}) < 12  # of their parents
+    doorbell = Doorbell(redis_url(lab.settings), 5.0)
+    tickets = [(run.id, run.attempt, run.queue) for run in runs]
+    assert doorbell.missing(tickets) == tickets  # none is left to wake anybody
+    doorbell.close()
     facts = [lab.run(run).history[0].facts for run in runs]
     assert all(fact["host"] for fact in facts)
     assert any(fact.get("packages") for fact in facts)
