@@ -1,6 +1,7 @@
 """News by Redis, so that what people ask is heard at once. Without Redis it is heard at the next renewal."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from queueing.doorbell import Listener
@@ -12,6 +13,9 @@ _SETTLE_IN_S = 0.5
 _AGAIN_S = 5.0
 _SILENCE_S = 60.0
 """Then it subscribes anew: a connection that a router has dropped is silent as well."""
+
+_PATIENCE_S = 2.0
+"""How long the connection may outlive its run: the supervisor's process may go on to others."""
 
 
 def listen(url: str, timeout_s: float, channels: Sequence[str], heard: Callable[[], None]) -> threading.Event:
@@ -35,8 +39,11 @@ def _work(
 
 
 def _listen(listener: Listener, heard: Callable[[], None], stop: threading.Event) -> None:
+    silent_until = time.monotonic() + _SILENCE_S
     try:
-        while listener.heard(_SILENCE_S) and not stop.is_set():
-            heard()
+        while not stop.is_set() and time.monotonic() < silent_until:
+            if listener.heard(_PATIENCE_S):
+                silent_until = time.monotonic() + _SILENCE_S
+                heard()
     finally:
         listener.close()

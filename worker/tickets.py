@@ -19,7 +19,9 @@ class Tickets:
             self._answered.append((run.id, run.attempt - 1, run.queue))
 
     def drop(self) -> None:
-        """Those of the runs claimed so far."""
+        """Those of the runs claimed so far. For a single one the worker above has taken a ticket."""
+        if len(self._answered) < 2:
+            return
         answered, self._answered = self._answered, []
         try:
             self._doorbell.drop(answered)
