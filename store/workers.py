@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from store.runs import Run
+from store.runs import Resources, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +38,13 @@ class Drain:
 
 def fits(run: Run, worker: Worker) -> bool:
     """Whether the worker serves the run's queue and has what the run asks for."""
-    wants = run.resources
+    return run.queue in worker.queues and has(worker, run.resources)
+
+
+def has(worker: Worker, wants: Resources) -> bool:
+    """Whether the worker has that much of everything, and all the tags."""
     return (
-        run.queue in worker.queues
-        and wants.gpus <= worker.gpus
+        wants.gpus <= worker.gpus
         and (wants.cpus or 0) <= worker.cpus
         and (wants.memory_bytes or 0) <= worker.memory_bytes
         and set(wants.tags) <= set(worker.tags)

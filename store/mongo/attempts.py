@@ -17,17 +17,21 @@ from store.mongo.client import Document, Session, guarded
 from store.mongo.codec import from_document, plain, to_document
 from store.mongo.history import History
 from store.mongo.runs import Runs
+from store.mongo.schema import CLAIM_ORDER, QUEUE_ORDER
 from store.notices import notices_for
-from store.runs import Checkpoint, MetricSummary, Run
+from store.runs import Checkpoint, MetricSummary, Resources, Run
 from store.samples import Peaks
 from store.states import State, Wish, check_transition
 from store.store import Decision
-from store.workers import Worker
+from store.workers import Worker, has
 
 _SUMMARY_S = 300
 _SETTLED = (
     "state", "reason", "ending", "setbacks", "lease", "wish", "not_before", "ended_at", "remark", "refusals", "history",
 )  # fmt: skip
+_DEMANDS_AT_MOST = 150
+"""MongoDB merges up to 200 sorted pieces of an index; more would be read whole and sorted."""
+
 _BEST_FIRST = [("priority", -1), ("queued_at", 1), ("index", 1)]
 _DUE: Document = {"$or": [{"$eq": ["$not_before", None]}, {"$lte": ["$not_before", "$$NOW"]}]}
 
@@ -65,10 +69,26 @@ class Attempts(Runs, History):
             "ended_at": None,
             "history": {"$concatArrays": ["$history", [attempt]]},
         }
+        demands = self._demands_met_by(worker)
+        if not demands:
+            return None
+        few = len(demands) * len(worker.queues) <= _DEMANDS_AT_MOST
         document = self.database["runs"].find_one_and_update(
-            _fits(worker), [{"$set": update}], sort=_BEST_FIRST, return_document=ReturnDocument.AFTER
+            _fits(worker, demands),
+            [{"$set": update}],
+            sort=_BEST_FIRST,
+            hint=CLAIM_ORDER if few else QUEUE_ORDER,
+            return_document=ReturnDocument.AFTER,
         )
         return from_document(Run, document) if document else None
+
+    def _demands_met_by(self, worker: Worker) -> list[Document]:
+        """Of the different demands that queued runs make, which are few, those that this worker meets."""
+        met: list[Document] = []
+        for queue in worker.queues:
+            waiting = {"state": State.QUEUED.value, "queue": queue}
+            met += [one for one in self.database["runs"].distinct("resources", waiting) if _has(worker, one)]
+        return met
 
     @guarded
     def begin(self, run_id: str, attempt: int, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run:
@@ -183,9 +203,13 @@ class Attempts(Runs, History):
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:
         """Queued runs that anybody may claim now, best first. A refused one waits for those who look of themselves."""
         waiting = {"state": State.QUEUED.value, "$expr": {"$and": [_DUE, _unrefused({"$literal": True})]}}
-        fields = {"attempt": 1, "queue": 1}
-        found = self.database["runs"].find(waiting, fields).sort(_BEST_FIRST).limit(limit)
-        return [(document["_id"], document["attempt"], document["queue"]) for document in found]
+        fields = {"attempt": 1, "queue": 1, "priority": 1, "queued_at": 1, "index": 1}
+        found: list[Document] = []
+        for queue in self.database["runs"].distinct("queue", {"state": State.QUEUED.value}):
+            best = self.database["runs"].find({**waiting, "queue": queue}, fields)
+            found += best.hint(QUEUE_ORDER).sort(_BEST_FIRST).limit(limit)
+        found.sort(key=lambda one: (-one["priority"], one["queued_at"], one["index"]))
+        return [(document["_id"], document["attempt"], document["queue"]) for document in found[:limit]]
 
     def _held(self, run_id: str, attempt: int, session: Session) -> tuple[Run, datetime]:
         loaded = self._load(_token(run_id, attempt), session)
@@ -228,18 +252,23 @@ def _readable(documents: Iterable[Document]) -> list[Run]:
     return runs
 
 
-def _fits(worker: Worker) -> Document:
-    """Which queued runs this worker may claim. A demand of null is no demand."""
+def _has(worker: Worker, resources: Document) -> bool:
+    try:
+        return has(worker, from_document(Resources, resources))
+    except ValidationError as error:
+        warn("demands-not-readable", resources=resources, error=error.errors()[0]["loc"])
+        return False
+
+
+def _fits(worker: Worker, demands: list[Document]) -> Document:
+    """Which queued runs this worker may claim: those that make one of these demands, and wait for nothing else."""
     return {
         "state": State.QUEUED.value,
         "queue": {"$in": list(worker.queues)},
-        "resources.gpus": {"$lte": worker.gpus},
-        "resources.cpus": {"$not": {"$gt": worker.cpus}},
-        "resources.memory_bytes": {"$not": {"$gt": worker.memory_bytes}},
+        "resources": {"$in": demands},
         "$expr": {
             "$and": [
                 _DUE,
-                {"$setIsSubset": ["$resources.tags", {"$literal": list(worker.tags)}]},
                 _unrefused({"$in": ["$$this.by", {"$literal": [worker.host, worker.name]}]}),
             ]
         },

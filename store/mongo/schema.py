@@ -10,15 +10,20 @@ from store.errors import StoreFailed
 from store.mongo.client import Document, guarded
 from store.states import Reason, State
 
-VERSION = 3
+VERSION = 4
 
 _UP, _DOWN = ASCENDING, DESCENDING
+
+QUEUE_ORDER = [("state", _UP), ("queue", _UP), ("priority", _DOWN), ("queued_at", _UP), ("index", _UP)]
+CLAIM_ORDER = [*QUEUE_ORDER[:2], ("resources", _UP), *QUEUE_ORDER[2:]]
+"""A worker looks only among runs whose demands it meets, however many others come before them."""
 
 INDEXES: dict[str, list[IndexModel]] = {
     "experiments": [IndexModel([("created_at", _DOWN)])],
     "runs": [
         IndexModel([("key", _UP)], unique=True),
-        IndexModel([("state", _UP), ("queue", _UP), ("priority", _DOWN), ("queued_at", _UP), ("index", _UP)]),
+        IndexModel(QUEUE_ORDER),
+        IndexModel(CLAIM_ORDER),
         IndexModel([("experiment", _UP), ("queued_at", _UP), ("index", _UP)]),
         IndexModel([("queued_at", _UP), ("index", _UP)]),
         IndexModel([("lease.until", _UP)], partialFilterExpression={"state": State.RUNNING.value}),
