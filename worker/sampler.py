@@ -49,13 +49,14 @@ class Sampler:
         while not self._stop.wait(pause_s):
             pause_s = self._settings.sample_s
             try:
-                self._look()
+                self.look()
             except Superseded:
                 return  # the keeper hears of it too
             except (LabqError, OSError) as error:
                 warn("sample-lost", run=self._run.id, attempt=self._run.attempt, error=error)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Once. Raises LabqError, OSError."""
         use = self._monotonic(tree_use(os.getpid()))
         sample = Sample(
             run=self._run.id,

@@ -6,13 +6,18 @@ start it are interleaved, so that whatever else the machine does hits them alike
     python_ms                    bare subprocess.run
     labq_ms                      `labq worker`, from claim to claim
     rq_fork_ms, rq_spawn_ms      rq's Worker and SpawnWorker with a job that does the same subprocess.run
+    labq_cpu_ms, python_cpu_ms   processor time per run of all processes but the servers, without the worker's own start
     claim_p50_ms, claim_p99_ms   a claim while that many runs are queued
-    supervisor_uss_mb, supervisor_cpu_percent    while a child trains for some seconds, with the default settings
+    claim_behind_…               the same with a tenth of them first in the queue and not for this worker (other tags)
+    ringable_ms                  what a repair round asks of the queue
+    supervisor_pss_mb, _uss_mb, _cpu_percent    while a child trains for some seconds, with the default settings
+    sampler_cpu_percent          of a core, one look every sample_s
 """
 
 import argparse
 import json
 import os
+import resource
 import shutil
 import signal
 import statistics
@@ -20,8 +25,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +40,7 @@ from queueing.definition import define
 from queueing.doorbell import Doorbell
 from queueing.enqueue import enqueue
 from queueing.expand import runs
+from queueing.repair import RING_AT_MOST
 from store.connect import connect, redis_url
 from store.mongo import MongoStore
 from store.mongo.codec import to_document
@@ -42,6 +49,7 @@ from store.settings import Settings
 from store.states import State
 from store.store import RunQuery
 from store.workers import Worker
+from worker.sampler import Sampler
 
 NO_OP = [sys.executable, "-c", "pass"]
 LABQ = [sys.executable, "-P", "-m", "queueing.cli.main"]
@@ -55,6 +63,7 @@ Worker([Queue("q", connection=connection)], connection=connection).work(burst=Tr
 CLAIMS = 500
 CHUNK = 10_000
 TRAINING_S = 12.0
+LOOKS = 100
 TRAINING = """
 import time, labq
 for step in range(100_000):
@@ -93,6 +102,12 @@ class Bench:
         assert {run.state for run in made} == {State.FINISHED}
         return _span_ms([(run.started_at, run.ended_at) for run in made]) / count
 
+    def idle_cpu_ms(self) -> float:
+        """What a worker costs that finds nothing to do: its start, one look, its end."""
+        before_ms = _cpu_ms()
+        subprocess.run([*LABQ, "worker", "--burst"], env=self.env, check=True, capture_output=True, cwd=self.home)
+        return _cpu_ms() - before_ms
+
     def rq_fork(self, count: int) -> float:
         """rq's usual worker."""
         return self._rq("Worker", count)
@@ -124,9 +139,8 @@ def _span_ms(spans: list[tuple[datetime | None, datetime | None]]) -> float:
 
 
 # ── claims ──
-def claims_ms(bench: Bench, queued: int) -> list[float]:
-    """How long each of some hundred claims takes while so many runs are queued."""
-    _fill(bench, queued)
+def claims_ms(bench: Bench) -> list[float]:
+    """How long each of some hundred claims takes."""
     worker = Worker(name="bench", host="here", pid=1, queues=("default",), cpus=2, memory_bytes=1 << 34)
     times = []
     for _ in range(CLAIMS):
@@ -136,15 +150,31 @@ def claims_ms(bench: Bench, queued: int) -> list[float]:
     return times
 
 
-def _fill(bench: Bench, queued: int) -> None:
+def _claim_figures(bench: Bench, queued: int) -> dict[str, float]:
+    """With nothing before them, and behind runs that are not for this worker."""
+    _fill(bench, queued)
+    figures = _quantiles("claim", claims_ms(bench))
+    _fill(bench, queued // 10, "z", priority=10, tags=["elsewhere"])
+    figures |= _quantiles("claim_behind", claims_ms(bench))
+    began = time.perf_counter()
+    bench.store.ringable(RING_AT_MOST)
+    return figures | {"ringable_ms": (time.perf_counter() - began) * 1000}
+
+
+def _quantiles(name: str, times_ms: list[float]) -> dict[str, float]:
+    waits = statistics.quantiles(times_ms, n=100)
+    return {f"{name}_p50_ms": waits[49], f"{name}_p99_ms": waits[98]}
+
+
+def _fill(bench: Bench, queued: int, prefix: str = "", priority: int = 0, tags: Sequence[str] = ()) -> None:
     """Straight into the collection: enqueueing is measured elsewhere."""
     file = bench.home / "many.toml"
     file.write_text('name = "many"\ncommand = ["true", "{a}"]\n[params]\na = 1\n')
     (run,) = runs(define(file, bench.settings), datetime.now(UTC), "me", {"git": None})
-    template = to_document(run)
+    template = to_document(replace(run, priority=priority, resources=replace(run.resources, tags=tuple(tags))))
     for start in range(0, queued, CHUNK):
         numbers = range(start, min(start + CHUNK, queued))
-        documents = [{**template, "_id": f"{n:012d}", "key": f"k{n}", "index": n} for n in numbers]
+        documents = [{**template, "_id": f"{prefix}{n:011d}", "key": f"{prefix}{n}", "index": n} for n in numbers]
         bench.store.database["runs"].insert_many(documents, ordered=False)
 
 
@@ -164,9 +194,29 @@ def supervisor(bench: Bench) -> dict[str, float]:
         before, began = one.cpu_times(), time.perf_counter()
         time.sleep(TRAINING_S)
         after, took_s = one.cpu_times(), time.perf_counter() - began
-        uss_mb = one.memory_full_info().uss / 1e6
+        memory = one.memory_full_info()
     cpu_s = after.user + after.system - before.user - before.system
-    return {"supervisor_uss_mb": uss_mb, "supervisor_cpu_percent": 100 * cpu_s / took_s}
+    return {
+        "supervisor_pss_mb": memory.pss / 1e6,
+        "supervisor_uss_mb": memory.uss / 1e6,
+        "supervisor_cpu_percent": 100 * cpu_s / took_s,
+    }
+
+
+def sampler(bench: Bench) -> dict[str, float]:
+    """Looks at the tree of a running attempt, one after another; in a worker there is one every `sample_s` seconds."""
+    worker = Worker(name="sampling", host="here", pid=1, queues=("default",), cpus=2, memory_bytes=1 << 34)
+    run = bench.store.claim(worker, 60.0)
+    assert run is not None
+    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    looking = Sampler(bench.store, bench.settings, run, bench.home, ())
+    looking.look()
+    began = time.process_time()
+    for _ in range(LOOKS):
+        looking.look()
+    cpu_s = (time.process_time() - began) / LOOKS
+    child.communicate()
+    return {"sampler_cpu_percent": 100 * cpu_s / bench.settings.sample_s}
 
 
 def _wait_until_it_trains(store: MongoStore) -> None:
@@ -213,17 +263,31 @@ def _figures(bench: Bench, options: argparse.Namespace) -> dict[str, float]:
     }  # fmt: skip
     bench.labq(3)  # once: which packages this Python has is asked the first time and then remembered
     times: dict[str, list[float]] = {name: [] for name in ways}
+    cpu: dict[str, list[float]] = {"labq_cpu_ms": [], "python_cpu_ms": []}
+    idle_ms = bench.idle_cpu_ms()
+    count = max(1, options.runs // options.rounds)
     for _ in range(options.rounds):
         for name, way in ways.items():
-            times[name].append(way(max(1, options.runs // options.rounds)))
-    figures: dict[str, Any] = {name: statistics.median(values) for name, values in times.items()}
+            before_ms = _cpu_ms()
+            times[name].append(way(count))
+            cpu.get(name.replace("_ms", "_cpu_ms"), []).append((_cpu_ms() - before_ms) / count)
+    cpu["labq_cpu_ms"] = [used - idle_ms / count for used in cpu["labq_cpu_ms"]]
+    figures: dict[str, Any] = {name: statistics.median(values) for name, values in {**times, **cpu}.items()}
     figures["labq_over_python_ms"] = statistics.median(
         labq - python for labq, python in zip(times["labq_ms"], times["python_ms"], strict=True)
     )
+    figures["labq_over_python_fastest_ms"] = min(times["labq_ms"]) - min(times["python_ms"])
     figures |= supervisor(bench)
-    waits = statistics.quantiles(claims_ms(bench, options.queued), n=100)
+    figures |= _claim_figures(bench, options.queued)
+    figures |= sampler(bench)
     bench.store.close()
-    return figures | {"claim_p50_ms": waits[49], "claim_p99_ms": waits[98], "queued": options.queued}
+    return figures | {"queued": options.queued}
+
+
+def _cpu_ms() -> float:
+    """Of all that we started and waited for, and of what they did; the servers are not in it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1000
 
 
 if __name__ == "__main__":

@@ -404,6 +404,18 @@ class TestStoreContract:
         assert store.series(run.id, "loss").values == ()
         assert store.notices() == []
 
+    def test_the_best_run_is_claimed_among_many_different_demands(self, store: Store) -> None:
+        runs = [
+            a_run(f"demand{number:03d}", priority=number, resources=Resources(tags=(f"t{number}",)))
+            for number in range(160)
+        ]
+        store.add_runs(runs)
+        for count in (160, 20):  # more of them than can be merged from an index, and fewer
+            worker = replace(WORKER, tags=tuple(f"t{number}" for number in range(count)))
+            best = [store.claim(worker, LONG_S) for _ in range(3)]
+            assert [run and run.priority for run in best] == [count - 1, count - 2, count - 3]
+        assert store.claim(WORKER, LONG_S) is None
+
     def test_a_late_renewal_succeeds_when_nobody_claimed_in_between(self, store: Store) -> None:
         run = claimed(store, lease_s=SHORT_S)
         until(store.expired)
