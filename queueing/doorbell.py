@@ -30,6 +30,8 @@ TICKET_TTL_S = 3600
 """A ticket lost between Redis' list and a worker is rung again once its hash has expired; idle workers look sooner."""
 
 _CHUNK = 1000
+_PREFIX = "labq-"
+_WORKERS, _WORKER = "rq:workers:", "rq:worker:"
 
 Ticket = tuple[str, int, str]
 """(run, attempt, queue)"""
@@ -94,9 +96,59 @@ class Doorbell:
         """Those of the tickets that Redis does not hold."""
         with redis_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for run, attempt, _ in tickets:
-                pipeline.exists(Job.key_for(_ticket_id(run, attempt)))
+                pipeline.exists(Job.key_for(ticket_id(run, attempt)))
             held: list[int] = pipeline.execute()
         return [ticket for ticket, there in zip(tickets, held, strict=True) if not there]
+
+    # ── damage ──
+    def tickets(self) -> Iterator[list[tuple[str, str]]]:
+        """(queue, ticket) of all that wait, a thousand at a time. Raises DoorbellUnavailable."""
+        for name in self._queue_names():
+            start = 0
+            while page := self._listed(_queue(name, self._redis).key, start):
+                yield [(name, ticket) for ticket in page]
+                start += _CHUNK
+
+    def popped(self) -> list[tuple[str, str]]:
+        """(queue, ticket) of those on the way to a worker, which takes a millisecond. Raises DoorbellUnavailable."""
+        keys = {name: _queue(name, self._redis).intermediate_queue_key for name in self._queue_names()}
+        return [(name, ticket) for name, key in keys.items() for ticket in self._listed(key, 0)]
+
+    def drop(self, queue: str, ticket: str) -> bool:
+        """Forget a ticket, wherever it is; whoever needs one rings again. Raises DoorbellUnavailable."""
+        there = _queue(queue, self._redis)
+        with redis_errors(), self._redis.pipeline() as pipeline:
+            pipeline.lrem(there.key, 0, ticket)
+            pipeline.lrem(there.intermediate_queue_key, 0, ticket)
+            pipeline.delete(Job.key_for(ticket))
+            return any(pipeline.execute())
+
+    def expired_registrations(self) -> list[tuple[str, str]]:
+        """(queue, worker) registered with RQ and not heard of. Raises DoorbellUnavailable."""
+        found = []
+        with redis_errors():
+            for registry in self._redis.scan_iter(match=f"{_WORKERS}{_PREFIX}*", count=_CHUNK):
+                queue = _text(registry).removeprefix(_WORKERS).removeprefix(_PREFIX)
+                keys = [_text(key) for key in self._redis.smembers(registry)]
+                found += [(queue, key.removeprefix(_WORKER)) for key in keys if not self._redis.exists(key)]
+        return found
+
+    def unregister(self, queue: str, worker: str) -> bool:
+        """Take it off RQ's lists, unless it is heard of again. Raises DoorbellUnavailable."""
+        with redis_errors():
+            if self._redis.exists(_WORKER + worker):
+                return False
+            self._redis.srem("rq:workers", _WORKER + worker)
+            return bool(self._redis.srem(f"{_WORKERS}{_PREFIX}{queue}", _WORKER + worker))
+
+    def _queue_names(self) -> list[str]:
+        with redis_errors():
+            names = sorted(queue.name for queue in Queue.all(connection=self._redis))
+        return [name.removeprefix(_PREFIX) for name in names if name.startswith(_PREFIX)]
+
+    def _listed(self, key: str, start: int) -> list[str]:
+        with redis_errors():
+            return [_text(ticket) for ticket in self._redis.lrange(key, start, start + _CHUNK - 1)]
 
     def version(self) -> str:
         """Redis' own version. Raises DoorbellUnavailable."""
@@ -221,10 +273,15 @@ def _connect(url: str, timeout_s: float) -> Redis:
 
 
 def _queue(name: str, connection: Redis) -> Queue:
-    return Queue(f"labq-{name}", connection=connection, job_class=TicketJob, serializer=JSONSerializer)
+    return Queue(f"{_PREFIX}{name}", connection=connection, job_class=TicketJob, serializer=JSONSerializer)
 
 
-def _ticket_id(run: str, attempt: int) -> str:
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode(errors="replace")
+
+
+def ticket_id(run: str, attempt: int) -> str:
+    """What its ticket is called."""
     return f"{run}-{attempt}"
 
 
@@ -238,5 +295,5 @@ def _data(run: str, attempt: int, _queue_name: str) -> Any:
         failure_ttl=60,
         ttl=TICKET_TTL_S,
         description=f"run {run}",
-        job_id=_ticket_id(run, attempt),
+        job_id=ticket_id(run, attempt),
     )

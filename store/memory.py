@@ -4,7 +4,7 @@ import hashlib
 import threading
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from store.attempts import began, settled
 from store.changes import Change, Changed
+from store.damage import Damage, Fault
 from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, StoreFailed, Superseded
 from store.events import Event
 from store.experiments import Experiment
@@ -342,6 +343,27 @@ class MemoryStore:
         claimable = (run for run in self._runs.values() if _claimable(run, now))
         due = sorted((run for run in claimable if all(r.until <= now for r in run.refusals)), key=_best_first)
         return [(run.id, run.attempt, run.queue) for run in due[:limit]]
+
+    # ── damage ──
+    def faults(self, damage: Damage, *, stale_s: float, deep: bool = False) -> Iterator[Fault]:  # noqa: ARG002
+        """Stale workers and locks; of files and histories nothing can be lost here."""
+        now = self.now()
+        if damage is Damage.STALE_WORKER:
+            earliest = now - timedelta(seconds=stale_s)
+            for worker in [one for one in self._workers.values() if one.seen_at is None or one.seen_at < earliest]:
+                yield Fault(damage=damage, place="workers", id=worker.name, text=f"not seen since {worker.seen_at}")
+        if damage is Damage.STALE_LOCK:
+            for name, held in list(self._locks.items()):
+                if held.taken > now or held.until > now + timedelta(days=1):
+                    yield Fault(damage=damage, place="locks", id=name, text=f"held by {held.owner} until {held.until}")
+
+    def mend(self, fault: Fault, *, stale_s: float) -> bool:
+        """Forget it, if it is still so."""
+        with self._lock:
+            if fault.mark not in {one.mark for one in self.faults(fault.damage, stale_s=stale_s)}:
+                return False
+            del (self._workers if fault.damage is Damage.STALE_WORKER else self._locks)[fault.id]
+            return True
 
     # ── people ──
     def change(self, run_ids: Sequence[str], change: Change) -> Changed:

@@ -3,13 +3,14 @@
 Every write of an attempt names (run, attempt) and raises Superseded once the run has moved on. Times are the server's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from store.changes import Change, Changed
+from store.damage import Damage, Fault
 from store.events import Event
 from store.experiments import Experiment
 from store.metrics import LogChunk, Series, Shipment
@@ -177,6 +178,16 @@ class Store(Protocol):
 
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:
         """(run, attempt, queue) of queued runs that anybody may claim now, best first."""
+
+    # ── damage ──
+    def faults(self, damage: Damage, *, stale_s: float, deep: bool = False) -> Iterator[Fault]:
+        """What is wrong of this kind, read in bounded pieces; nothing for kinds that are no matter of the store.
+
+        A worker not seen for `stale_s` seconds is stale. `deep`: every byte of every checkpoint is read and compared.
+        """
+
+    def mend(self, fault: Fault, *, stale_s: float) -> bool:
+        """Mend it if it is still so; harmless when done twice, by two at once, or by half."""
 
     # ── people ──
     def change(self, run_ids: Sequence[str], change: Change) -> Changed:

@@ -31,6 +31,7 @@ class Held:
     def release(self) -> None:
         """Others may have them."""
         for descriptor in self.descriptors:
+            os.ftruncate(descriptor, 0)  # what is written there is of somebody who holds it, or died holding it
             os.close(descriptor)
 
 
@@ -98,6 +99,24 @@ class Slots:
             os.ftruncate(descriptor, 0)
             os.write(descriptor, text.encode())
             return descriptor
+
+
+def left_slots(folder: Path) -> list[tuple[Path, str]]:
+    """Files of slots whose holder died, and what it had written there. Raises OSError."""
+    if not folder.is_dir():
+        return []
+    with Slots(folder, 1, lambda _: True).deciding():
+        found = [(path, path.read_text(errors="replace")) for path in sorted(folder.glob("*.slot"))]
+        return [(path, text) for path, text in found if text and not _is_held(path)]
+
+
+def forget_slot(path: Path) -> bool:
+    """Remove the file, if nobody holds it. Nobody takes it meanwhile. Raises OSError."""
+    with Slots(path.parent, 1, lambda _: True).deciding():
+        if not path.exists() or _is_held(path):
+            return False
+        path.unlink()
+        return True
 
 
 def works_for(runs_dir: Path) -> Callable[[int], bool]:

@@ -110,15 +110,23 @@ def sweep(runs_dir: Path) -> list[str]:
         return []
     try:
         with _no_sweep(runs_dir):
-            abandoned = [path for path in runs_dir.iterdir() if _is_abandoned(path)]
-            if abandoned:
-                _kill_processes_of({str(path) for path in abandoned})
+            left = [path for path in runs_dir.iterdir() if _is_abandoned(path)]
+            if left:
+                _kill_processes_of({str(path) for path in left})
     except OSError as error:
         warn("cannot-sweep", folder=runs_dir, error=error)
         return []
-    for path in abandoned:
+    for path in left:
         shutil.rmtree(path, ignore_errors=True)
-    return [path.name for path in abandoned]
+    return [path.name for path in left]
+
+
+def abandoned(runs_dir: Path) -> list[Path]:
+    """What `sweep` would remove now."""
+    if not runs_dir.is_dir():
+        return []
+    with _no_sweep(runs_dir):
+        return sorted(path for path in runs_dir.iterdir() if _is_abandoned(path))
 
 
 def _no_sweep(runs_dir: Path) -> AbstractContextManager[None]:

@@ -31,6 +31,7 @@ from worker.child import Child, sweep_descendants
 from worker.claiming import Claimed
 from worker.classify import TERMINATED, classify, is_machine_trouble, reason_of_trouble
 from worker.facts import host_facts
+from worker.gpu_slots import NOTHING
 from worker.horse import Outcome
 from worker.keeper import Call, Keeper
 from worker.launch import Launch, plan
@@ -103,6 +104,7 @@ class Supervisor:
             if self._superseded:
                 say("superseded", run=self._run.id, attempt=self._run.attempt)
             self._limit.close()
+            self._release_gpus()
             if folder is not None:
                 folder.remove()
             self._requests.hold()
@@ -140,9 +142,13 @@ class Supervisor:
         warn("refused", run=self._run.id, attempt=self._run.attempt, because=lacking.message)
         living_s = self._settings.living_s
         living = self._until_answered(lambda: self._store.workers(living_s)) if lacking.lasting else []
-        self._gpus.release()
+        self._release_gpus()
         self._settle(lambda run: handed_on(run, lacking, self._worker, living))
         return Outcome.REFUSED
+
+    def _release_gpus(self) -> None:
+        self._gpus.release()
+        self._gpus = NOTHING
 
     def _hand_on(self, error: OSError) -> Outcome:
         """The disk of this machine is no fault of the run: others may take it, this worker pauses."""

@@ -3,14 +3,19 @@
 import argparse
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from queueing.cli.context import print_json
 from queueing.units import format_size
-from store.errors import ExitCode, LabqError
-from store.settings import Settings, load, mask_url
+from store.errors import ExitCode, LabqError, StoreUnavailable
+from store.settings import Settings, mask_url
+
+if TYPE_CHECKING:
+    from queueing.checks import Check
+    from queueing.cli.damage import DamageReport
 
 LOW_DISK_BYTES = 1 << 30
 
@@ -24,16 +29,37 @@ class Finding:
     text: str
 
 
-def doctor(options: argparse.Namespace) -> int:
-    """Exit code 1 when something is wrong."""
-    chosen = load().settings
+def examine_lab(options: argparse.Namespace, chosen: Settings, here: Sequence["Check"]) -> int:
+    """`labq doctor`, with the checks of this machine. Exit code 1 when something is wrong and was not mended."""
     findings = examine(chosen)
-    if options.json:
-        print_json({"ok": all(finding.ok for finding in findings), "findings": findings})
-    else:
+    if not options.json:
         for finding in findings:
-            print(f"{'ok   ' if finding.ok else 'WRONG'} {finding.subject:<10} {finding.text}")
-    return ExitCode.OK if all(finding.ok for finding in findings) else ExitCode.FAILED
+            print(f"{'ok   ' if finding.ok else 'WRONG'} {finding.subject:<10} {finding.text}", flush=True)
+    report = _damage(options, chosen, here, findings)
+    if options.json:
+        print_json({"ok": _is_well(findings, report), "findings": findings, **report.as_json()})
+    else:
+        for line in report.lines():
+            print(line)
+    return ExitCode.OK if _is_well(findings, report) else ExitCode.FAILED
+
+
+def _damage(
+    options: argparse.Namespace, chosen: Settings, here: Sequence["Check"], findings: Sequence[Finding]
+) -> "DamageReport":
+    """Without MongoDB nobody can tell what is damaged."""
+    from queueing.cli.damage import DamageReport, examine_damage
+
+    if any(finding.subject == "mongodb" and not finding.ok for finding in findings):
+        return DamageReport(fixing=options.fix, found=(), unknown="not looked for: MongoDB is away")
+    try:
+        return examine_damage(chosen, here, fix=options.fix, deep=options.deep)
+    except StoreUnavailable as error:
+        return DamageReport(fixing=options.fix, found=(), unknown=f"not all could be looked for: {error}")
+
+
+def _is_well(findings: Sequence[Finding], report: "DamageReport") -> bool:
+    return all(finding.ok for finding in findings) and report.is_well
 
 
 def examine(chosen: Settings) -> list[Finding]:

@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     verb("up", "queueing.cli.servers:up", "start the embedded servers of this user")
     verb("down", "queueing.cli.servers:down", "stop the embedded servers; the data stays")
-    verb("doctor", "queueing.cli.doctor:doctor", "say what is running, where the data is, and what is wrong")
+    verb("doctor", "worker.leftovers:doctor", "say what is running, where the data is, and what is wrong", _doctor)
     verb("enqueue", "queueing.cli.enqueue:enqueue_file", "queue the runs of an experiment file", _file, _dry_run)
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
     verb("notify", "notify.cli:notify", "send the mails that are owed", _notify)
@@ -150,6 +150,13 @@ def _drain(parser: argparse.ArgumentParser) -> None:
     when.add_argument("--after-current", dest="leaves_now", action="store_false", help="runs may end first (default)")
     parser.add_argument("--at", metavar="TIME", help="from then on: 18:00, '2026-11-22 06:00', 2h")
     parser.add_argument("--undo", action="store_true", help="take the order back")
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fix", action="store_true", help="mend what dead processes left behind, and list it")
+    parser.add_argument(
+        "--deep", action="store_true", help="also read every stored checkpoint and compare its SHA-256 (slow)"
+    )
 
 
 def _worker(parser: argparse.ArgumentParser) -> None:

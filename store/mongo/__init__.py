@@ -1,14 +1,14 @@
 """The store in MongoDB. Nothing outside this package and `store.servers` imports the driver."""
 
-from store.mongo.artifacts import Artifacts
 from store.mongo.client import connect
 from store.mongo.crew import Crew
+from store.mongo.damage import Damaged
 from store.mongo.outbox import Outbox
 from store.mongo.people import People
 from store.mongo.schema import ensure_schema
 
 
-class MongoStore(People, Artifacts, Crew, Outbox):
+class MongoStore(People, Damaged, Crew, Outbox):
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 
 

@@ -19,7 +19,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 class Artifacts(Connected):
-    """The GridFS bucket `artifacts`."""
+    """The GridFS bucket `artifacts`. `artifact_uploads` names what is being stored just now."""
 
     @guarded
     def add_artifact(self, run_id: str, attempt: int, path: Path, source: str | None = None) -> None:
@@ -33,9 +33,11 @@ class Artifacts(Connected):
         holder = {"_id": run_id, "attempt": attempt, "state": State.RUNNING.value}
         if self.database["runs"].find_one(holder, {"_id": 1}) is None:
             self._artifact_files().delete(file_id)
+            self._forget_upload(file_id)
             raise Superseded(f"run {run_id}: attempt {attempt} no longer holds it")
         for old in older:
             self._artifact_files().delete(old)
+        self._forget_upload(file_id)
 
     @guarded
     def artifacts(self, run_id: str) -> list[Artifact]:
@@ -61,17 +63,25 @@ class Artifacts(Connected):
             shutil.copyfileobj(stored, sink, _BLOCK_BYTES)
         return target
 
-    def _upload_artifact(self, name: str, file: BinaryIO, metadata: Document) -> Any:
+    def _upload_artifact(self, name: str, file: BinaryIO, metadata: Document) -> ObjectId:
         """Block by block, each within the longest wait; GridFS' own functions for whole files stop when it is over."""
-        sink = self._artifact_files().open_upload_stream(name, metadata=metadata)
+        file_id = ObjectId()
+        mark = {"_id": str(file_id), "run": metadata["run"], "attempt": metadata["attempt"]}
+        self.database["artifact_uploads"].insert_one(mark)
+        sink = self._artifact_files().open_upload_stream_with_id(file_id, name, metadata=metadata)
         try:
             shutil.copyfileobj(file, sink, _BLOCK_BYTES)
             sink.close()
         except (OSError, PyMongoError):
             with suppress(PyMongoError):
                 sink.abort()
+                self._forget_upload(file_id)
             raise
-        return sink._id
+        return file_id
+
+    def _forget_upload(self, file_id: ObjectId) -> None:
+        """Last of all: what a killed upload left is found by it."""
+        self.database["artifact_uploads"].delete_one({"_id": str(file_id)})
 
     def _artifact_files(self) -> GridFSBucket:
         return GridFSBucket(self.database, bucket_name="artifacts")
