@@ -148,6 +148,36 @@ class MemoryStore:
         """The last bytes of the attempt's output."""
         return b"".join(chunk.data for chunk in self._output[run_id, attempt])[-max_bytes:]
 
+    # ── the whole lab ──
+    def running(self, limit: int) -> list[Run]:
+        """Running runs, of their history the last line only."""
+        found = [_light(run) for run in self._runs.values() if run.state is State.RUNNING]
+        return sorted(found, key=lambda run: (run.queue, *_best_first(run)))[:limit]
+
+    def recently_ended(self, limit: int) -> list[Run]:
+        """The newest endings first."""
+        found = [(run.ended_at, _light(run)) for run in self._runs.values() if run.ended_at is not None]
+        return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)][:limit]
+
+    def newest_samples(self, runs: Sequence[str], within_s: float) -> list[Sample]:
+        """What was seen of these runs in the last seconds."""
+        since = self.now() - timedelta(seconds=within_s)
+        found = [sample for run in runs for sample in self.samples(run) if sample.at is not None and sample.at >= since]
+        return sorted(found, key=lambda sample: sample.at or since)
+
+    def queue_lengths(self) -> dict[tuple[State, str], int]:
+        """How many runs of each state are in each queue."""
+        return dict(Counter((run.state, run.queue) for run in self._runs.values()))
+
+    def waiting_experiments(self, limit: int) -> dict[tuple[str, str], int]:
+        """(queue, experiment) of the queued runs that are next."""
+        found: Counter[tuple[str, str]] = Counter()
+        queued = sorted((run for run in self._runs.values() if run.state is State.QUEUED), key=_best_first)
+        for queue in {run.queue for run in queued}:
+            mine = [run for run in queued if run.queue == queue]
+            found.update((queue, run.experiment) for run in mine[:limit])
+        return dict(found)
+
     # ── an attempt's life ──
     def claim(self, worker: Worker, lease_s: float) -> Run | None:
         """Take the best eligible run that fits the worker."""
@@ -492,6 +522,10 @@ class MemoryStore:
         every = [self.series(run_id, name) for name in self.series_names(run_id)]
         summaries = {one.name: extended(None, one.steps, one.values) for one in every}
         return {name: summary for name, summary in summaries.items() if summary is not None}
+
+
+def _light(run: Run) -> Run:
+    return replace(run, provenance={}, history=run.history[-1:])
 
 
 def _age(run: Run) -> tuple[datetime, int]:

@@ -111,6 +111,22 @@ class Store(Protocol):
     def log_tail(self, run_id: str, attempt: int, max_bytes: int) -> bytes:
         """The last bytes of the attempt's output."""
 
+    # ── the whole lab ──
+    def running(self, limit: int) -> list[Run]:
+        """Running runs, `limit` at most, of their history the last line only."""
+
+    def recently_ended(self, limit: int) -> list[Run]:
+        """The newest endings first, as far as the newest events tell; of their history the last line only."""
+
+    def newest_samples(self, runs: Sequence[str], within_s: float) -> list[Sample]:
+        """What was seen of these runs in the last seconds, oldest first."""
+
+    def queue_lengths(self) -> dict[tuple[State, str], int]:
+        """How many runs of each state are in each queue. Takes about a second for a million runs."""
+
+    def waiting_experiments(self, limit: int) -> dict[tuple[str, str], int]:
+        """(queue, experiment) of the queued runs that are next, `limit` at most of each queue."""
+
     # ── an attempt's life ──
     def claim(self, worker: Worker, lease_s: float) -> Run | None:
         """Take the best eligible run (priority, then age) that fits the worker, or None."""

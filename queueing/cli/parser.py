@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("enqueue", "queueing.cli.enqueue:enqueue_file", "queue the runs of an experiment file", _file, _dry_run)
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
     verb("notify", "notify.cli:notify", "send the mails that are owed", _notify)
+    verb("top", "queueing.cli.top:top", "the whole lab, live: workers, machines, GPUs, runs, queues", _top)
     verb("ls", "queueing.cli.look:ls", "list runs", _which_runs)
     verb("best", "queueing.cli.best:best_runs", "the best run of an experiment, overall and cell by cell", _best_of)
     verb("show", "queueing.cli.look:show", "show everything about a run", _run, _show)
@@ -159,6 +160,11 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _top(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", help="print one picture and leave")
+    parser.add_argument("--every", type=_pause, default=2.0, metavar="SECONDS", help="pause between two reads (2)")
+
+
 def _worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--count", type=_positive, default=1, metavar="N", help="how many at once (default 1)")
     parser.add_argument("--queue", type=_name, metavar="QUEUE", help="queue to serve (default: the setting `queue`)")
@@ -214,6 +220,12 @@ def _gpus(text: str) -> str:
 def _above_zero(text: str) -> float:
     if not re.fullmatch(r"[0-9]{0,4}\.?[0-9]{1,6}", text) or float(text) <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return float(text)
+
+
+def _pause(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{0,4}\.?[0-9]{1,3}", text) or not 0.2 <= float(text) <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.2 to 3600")
     return float(text)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from store.changes import Change, cancelled, paused, prioritised, requeued, resumed, scratched
+from store.damage import Damage
 from store.errors import AmbiguousId, CheckpointDamaged, NoSuchRun, StoreFailed, Superseded
 from store.experiments import Experiment
 from store.memory import MemoryStore
@@ -776,3 +777,85 @@ def test_an_artifact_that_takes_longer_than_the_longest_wait_is_kept(
     (kept,) = patient.artifacts(run.id)
     assert patient.fetch_artifact(kept, tmp_path).read_bytes() == b"x" * 35
     patient.close()
+
+    # ── the whole lab ──
+    def test_the_whole_lab_is_told_in_bounded_pieces(self, store: Store) -> None:
+        store.add_runs([a_run(f"q{i}", index=i, experiment=f"e{i % 2}", provenance={"git": {}}) for i in range(6)])
+        store.add_runs([a_run("g1", queue="gpu"), a_run("vip", priority=9)])
+        assert store.waiting_experiments(5) == {
+            ("default", "exp"): 1,
+            ("default", "e0"): 2,
+            ("default", "e1"): 2,
+            ("gpu", "exp"): 1,
+        }
+        taken = [store.claim(WORKER, LONG_S) for _ in range(3)]
+        assert [run.id for run in store.running(10)] == ["vip", "q0", "q1"]
+        assert store.running(10)[0].provenance == {}
+        assert len(store.running(2)) == 2
+        for run in taken[:2]:
+            assert run is not None
+            store.settle(run.id, run.attempt, FINISHED)
+        assert [run.id for run in store.recently_ended(10)] == ["q0", "vip"]
+        assert [run.id for run in store.recently_ended(1)] == ["q0"]
+        assert store.queue_lengths() == {
+            (State.QUEUED, "default"): 4, (State.QUEUED, "gpu"): 1, (State.RUNNING, "default"): 1,
+            (State.FINISHED, "default"): 2,
+        }  # fmt: skip
+
+    def test_a_run_that_was_requeued_is_no_recent_ending(self, store: Store) -> None:
+        run = claimed(store)
+        store.settle(run.id, run.attempt, FINISHED)
+        changed(store, run.id, REQUEUE)
+        assert store.recently_ended(10) == []
+        again = store.claim(WORKER, LONG_S)
+        assert again is not None
+        assert [attempt.number for attempt in store.running(1)[0].history] == [2]
+
+    def test_the_newest_samples_of_some_runs(self, store: Store) -> None:
+        run, other = claimed(store), claimed(store, a_run("bbbb"))
+        for n, one in enumerate((run, run, other)):
+            sample = Sample(
+                run=one.id,
+                attempt=1,
+                host="h",
+                cpu_s=n,
+                memory_bytes=1,
+                read_bytes=0,
+                written_bytes=0,
+                disk_free_bytes=1,
+            )
+            store.add_sample(sample, Peaks(), LONG_S)
+            time.sleep(0.002)
+        assert [sample.cpu_s for sample in store.newest_samples([run.id], 30)] == [0, 1]
+        assert len(store.newest_samples([run.id, other.id], 30)) == 3
+        time.sleep(0.05)
+        assert store.newest_samples([run.id], 0.01) == []
+
+    # ── damage ──
+    def test_a_worker_not_seen_for_long_is_stale_until_it_comes_back(self, store: Store) -> None:
+        store.seen(WORKER)
+        assert list(store.faults(Damage.STALE_WORKER, stale_s=60)) == []
+        time.sleep(0.05)
+        (fault,) = store.faults(Damage.STALE_WORKER, stale_s=0.01)
+        store.seen(WORKER)
+        assert not store.mend(fault, stale_s=60)
+        time.sleep(0.05)
+        assert store.mend(fault, stale_s=0.01)
+        assert not store.mend(fault, stale_s=0.01)
+        assert store.workers(60) == []
+
+    def test_a_lock_that_no_lease_explains_is_stale(self, store: Store) -> None:
+        store.lock("short", "w1", LONG_S, gap_s=1)
+        store.lock("long", "w1", 10 * 86400, gap_s=1)
+        (fault,) = store.faults(Damage.STALE_LOCK, stale_s=60)
+        assert (fault.damage, fault.id) == (Damage.STALE_LOCK, "long")
+        assert store.mend(fault, stale_s=60)
+        assert store.lock("long", "w2", LONG_S, gap_s=1) is not None
+        assert store.lock("short", "w2", LONG_S, gap_s=1) is None
+
+    @pytest.mark.parametrize("damage", list(Damage))
+    def test_a_store_in_order_has_nothing_to_mend(self, store: Store, damage: Damage) -> None:
+        store.seen(WORKER)
+        run = claimed(store)
+        store.settle(run.id, run.attempt, FINISHED)
+        assert list(store.faults(damage, stale_s=60, deep=True)) == []

@@ -1,0 +1,1 @@
+"""`labq top`: reading the lab, and what the picture of a moment is made of."""
