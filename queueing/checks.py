@@ -94,16 +94,15 @@ class LeaseCheck:
 
         After an outage of MongoDB every lease is over although its holder lives: the rounds wait for one lease first.
         """
-        settings, was_held = self.lab.settings, False
+        settings = self.lab.settings
         deadline = time.monotonic() + 2 * settings.lease_s + 2 * settings.repair_s
         while (run := self._held(fault)) is not None and time.monotonic() < deadline:
             if run.lease is not None and run.lease.until > self.lab.store.now():
                 return False  # its holder lives
-            was_held = True
             done = repair(self.lab.store, self.lab.doorbell, settings, self.lab.owner)
             if done is None or not (done.released or done.failed):
                 time.sleep(min(1.0, settings.repair_s / 2))
-        return was_held and self._held(fault) is None
+        return self._held(fault) is None
 
     def _held(self, fault: Fault) -> Run | None:
         """The run, if that attempt still has it."""

@@ -77,12 +77,13 @@ def _machines(read: Read, looks: Mapping[str, Sequence[Sample]]) -> tuple[Machin
 def _machine(host: str, workers: Sequence[Worker], looks: Mapping[str, Sequence[Sample]]) -> MachineLine:
     here = [worker for worker in workers if worker.host == host]
     some = [looks[run] for run in looks if looks[run][-1].host == host]
+    used = [one for one in map(cores, some) if one is not None]
     return MachineLine(
         host=host,
         workers=len(here),
         busy=sum(worker.run is not None for worker in here),
         cpus=max((worker.cpus for worker in here), default=0),
-        cores=sum(cores(one) or 0.0 for one in some) if some else None,
+        cores=sum(used) if used else None,
         memory_bytes=sum(one[-1].memory_bytes for one in some) if some else None,
         total_bytes=max((worker.memory_bytes for worker in here), default=0),
         disk_free_bytes=min((one[-1].disk_free_bytes for one in some), default=None),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from rich.cells import cell_len
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +15,7 @@ from store.runs import short
 from store.states import State
 
 T = TypeVar("T")
-NARROW, WIDE = 80, 120
+WIDE = 120
 _BAR = 8
 _STYLES = {State.FINISHED: "green", State.FAILED: "red", State.CANCELLED: "yellow"}
 
@@ -96,19 +97,33 @@ def allot(wanted: Sequence[int], weights: Sequence[int], height: int) -> list[in
 def _table(section: Section, room: int, width: int) -> Table:
     """With one line less where not all fit: the last says how many are missing."""
     columns = [column for column in section.columns if width >= column.from_width]
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=width, header_style="reverse")
+    rows = [[column.cell(line) for column in columns] for line in _fitting(section, room)]
+    is_wide = _natural_width(columns, rows) > width
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=width if is_wide else None)
+    table.header_style = "reverse"
     for column in columns:
         justify: JustifyMethod = "right" if column.right else "left"
-        table.add_column(column.title, justify=justify, no_wrap=True, overflow="ellipsis", ratio=column.share or None)
-    fits = section.height <= room
-    shown = section.lines if fits and section.total == len(section.lines) else section.lines[: max(room - 2, 0)]
-    shown = shown or section.lines[: room - 1]
-    for line in shown:
-        table.add_row(*(column.cell(line) for column in columns))
-    missing = section.total - len(shown)
-    if missing and len(shown) < room - 1:
+        share = column.share or None if is_wide else None
+        table.add_column(column.title, justify=justify, no_wrap=True, overflow="ellipsis", ratio=share)
+    for row in rows:
+        table.add_row(*row)
+    missing = section.total - len(rows)
+    if missing and len(rows) < room - 1:
         table.add_row(Text(f"+{missing} more", style="dim"))
     return table
+
+
+def _fitting(section: Section, room: int) -> Sequence[object]:
+    """The lines that are shown below the titles; one at least."""
+    if section.height <= room and section.total == len(section.lines):
+        return section.lines
+    return section.lines[: max(room - 2, 0)] or section.lines[: room - 1]
+
+
+def _natural_width(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> int:
+    """What the table would take if it could."""
+    titles = [column.title for column in columns]
+    return sum(max(cell_len(str(cell)) for cell in cells) + 1 for cells in zip(titles, *rows, strict=True))
 
 
 def _line(text: Text) -> Text:

@@ -339,7 +339,7 @@ def test_a_lost_run_is_released_after_one_lease(patient: Patient) -> None:
     assert check.mend(faults[0])
     assert patient.store.run("r").state is State.QUEUED
     assert list(check.find()) == []
-    assert not check.mend(replace(faults[0], place="7"))
+    assert check.mend(faults[0])  # as when a worker was faster
 
 
 def test_a_late_renewal_keeps_the_run(patient: Patient) -> None:
