@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from queueing.checks import Lab
 from queueing.doorbell import ticket_id
+from queueing.people import is_meant
 from queueing.repair import RING_AT_MOST
 from store.damage import Damage, Fault
 from store.runs import Run
@@ -65,8 +66,10 @@ class UnrungCheck:
 
     def find(self) -> Iterator[Fault]:
         """Among the runs that are next."""
-        lately_s = 3 * self.lab.settings.look_s
-        idle = [worker for worker in self.lab.store.workers(lately_s) if worker.run is None]
+        leaving = self.lab.store.drains()
+        living = self.lab.store.workers(self.lab.settings.living_s)
+        staying = [worker for worker in living if not any(is_meant(worker, order) for order in leaving)]
+        idle = [worker for worker in staying if worker.run is None]
         waiting = {run: ticket_id(run, attempt) for run, attempt, _ in self.lab.store.ringable(RING_AT_MOST)}
         if not idle or not waiting:
             return

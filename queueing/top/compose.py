@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from queueing.cli.words import metric_words
+from queueing.people import is_meant
 from queueing.top.pace import Mark, durations_s, rate, time_left_s
 from queueing.top.picture import EndedLine, GpuLine, MachineLine, Picture, QueueLine, RunLine, WorkerLine
 from store.runs import Run
 from store.samples import Sample
 from store.states import State
-from store.workers import Worker
+from store.workers import Drain, Worker
 
 Lengths = Mapping[tuple[State, str], int]
 
@@ -21,6 +22,7 @@ class Read:
 
     now: datetime
     workers: Sequence[Worker] = ()
+    drains: Sequence[Drain] = ()
     running: Sequence[Run] = ()
     ended: Sequence[Run] = ()
     samples: Sequence[Sample] = ()
@@ -35,7 +37,7 @@ def compose(read: Read) -> Picture:
     looks = _looks(read)
     return Picture(
         at=read.now,
-        workers=tuple(_worker(worker, read.now) for worker in sorted(read.workers, key=lambda one: one.name)),
+        workers=tuple(_worker(worker, read) for worker in sorted(read.workers, key=lambda one: one.name)),
         machines=_machines(read, looks),
         gpus=_gpus(looks),
         running=_running(read, looks),
@@ -56,7 +58,7 @@ def _looks(read: Read) -> dict[str, list[Sample]]:
     return found
 
 
-def _worker(worker: Worker, now: datetime) -> WorkerLine:
+def _worker(worker: Worker, read: Read) -> WorkerLine:
     return WorkerLine(
         name=worker.name,
         host=worker.host,
@@ -64,7 +66,8 @@ def _worker(worker: Worker, now: datetime) -> WorkerLine:
         queues=worker.queues,
         tags=worker.tags,
         run=worker.run,
-        seen_s=max(0.0, (now - worker.seen_at).total_seconds()) if worker.seen_at else 0.0,
+        seen_s=max(0.0, (read.now - worker.seen_at).total_seconds()) if worker.seen_at else 0.0,
+        draining=any(is_meant(worker, one) and one.from_at and one.from_at <= read.now for one in read.drains),
     )
 
 

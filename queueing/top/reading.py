@@ -36,7 +36,8 @@ class Reader:
         return compose(
             Read(
                 now=now,
-                workers=self._store.workers(max(3 * self._settings.look_s, 3 * self._settings.renew_s)),
+                workers=self._store.workers(self._settings.living_s),
+                drains=self._store.drains(),
                 running=running,
                 ended=self._store.recently_ended(ENDED_AT_MOST),
                 samples=self._store.newest_samples([run.id for run in running], 4 * self._settings.sample_s),

@@ -107,10 +107,14 @@ class DamagedCheckpoints(DamagedFiles):
         pointer = {"$set": {"checkpoint": plain(whole)}}
 
         def work(session: Session) -> bool:
-            moved = self.database["runs"].update_one(_at_rest_with(run, bad), pointer, session=session)
-            if moved.modified_count:
-                self._note(run, "fell-back", now, session, step=whole and whole.step)
-            return moved.modified_count == 1
+            match = _at_rest_with(run, bad)
+            moved = self.database["runs"].find_one_and_update(match, pointer, {"attempt": 1}, session=session)
+            if moved is None:
+                return False
+            step = whole.step if whole else None
+            event = {"run": run, "attempt": moved["attempt"], "event": "fell-back", "at": now, "step": step}
+            self.database["events"].insert_one(event, session=session)
+            return True
 
         return self.in_transaction(work)
 
@@ -153,9 +157,6 @@ class DamagedCheckpoints(DamagedFiles):
     def _pointed(self, fault: Fault) -> Checkpoint | None:
         run = self.database["runs"].find_one(_at_rest_with(fault.id, fault.place), {"checkpoint": 1})
         return _read(run["checkpoint"]) if run else None
-
-    def _note(self, run: str, event: str, now: datetime, session: Session, **fields: Any) -> None:
-        self.database["events"].insert_one({"run": run, "event": event, "at": now, **fields}, session=session)
 
 
 def _read(document: Document | None) -> Checkpoint | None:

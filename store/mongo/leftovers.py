@@ -73,7 +73,10 @@ class Leftovers(DamagedCheckpoints):
         return True
 
     def _mend_worker(self, fault: Fault, stale_s: float) -> bool:
-        return self.database["workers"].delete_one({"_id": fault.id, **_unseen(stale_s)}).deleted_count == 1
+        gone = self.database["workers"].delete_one({"_id": fault.id, **_unseen(stale_s)}).deleted_count == 1
+        if gone:
+            self.database["drains"].delete_one({"_id": fault.id})
+        return gone
 
     def _mend_lock(self, fault: Fault) -> bool:
         return self.database["locks"].delete_one({"_id": fault.id, **_ODD_LOCK}).deleted_count == 1

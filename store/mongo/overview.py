@@ -29,10 +29,9 @@ class Overview(Connected):
     @guarded
     def recently_ended(self, limit: int) -> list[Run]:
         """The newest endings first, found by way of the newest events."""
-        newest = self.database["events"].find({}, {"run": 1, "event": 1}).sort("_id", -1).limit(_EVENTS_BACK)
-        ended = {state.value for state in ENDED}
-        ids = list(dict.fromkeys(event["run"] for event in newest if event["event"] in ended))
-        documents = self.database["runs"].find({"_id": {"$in": ids}, "state": {"$in": sorted(ended)}}, _LIGHT)
+        newest = self.database["events"].find({}, {"run": 1}).sort("_id", -1).limit(_EVENTS_BACK)
+        ended = {"_id": {"$in": sorted({event["run"] for event in newest})}, "state": {"$in": sorted(ENDED)}}
+        documents = self.database["runs"].find(ended, _LIGHT)
         runs = [from_document(Run, document) for document in documents]
         return sorted(runs, key=lambda run: (run.ended_at is not None, run.ended_at), reverse=True)[:limit]
 

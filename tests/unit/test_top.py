@@ -16,7 +16,7 @@ from store.runs import Attempt, Lease, MetricSummary, Progress, Run, Task
 from store.samples import GpuSample, Sample
 from store.settings import Settings
 from store.states import Reason, State
-from store.workers import Worker
+from store.workers import Drain, Worker
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -139,6 +139,12 @@ def test_machines_sum_what_their_runs_use() -> None:
     assert first.cores == pytest.approx(4.0)
     assert first.memory_bytes == 2 * 10**9
     assert second.disk_free_bytes == 10**12 - 3
+
+
+def test_a_worker_that_is_to_leave_says_so_from_its_time_on() -> None:
+    orders = [Drain(target="host0", from_at=ago(5)), Drain(target="host1-3", from_at=ago(-60))]
+    workers = compose(replace(a_read(2), drains=orders)).workers
+    assert [worker.name for worker in workers if worker.draining] == ["host0-0", "host0-2", "host0-4"]
 
 
 def test_a_gpu_names_the_runs_that_hold_it() -> None:
