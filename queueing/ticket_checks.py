@@ -70,8 +70,9 @@ class UnrungCheck:
         living = self.lab.store.workers(self.lab.settings.living_s)
         staying = [worker for worker in living if not any(is_meant(worker, order) for order in leaving)]
         idle = [worker for worker in staying if worker.run is None]
-        waiting = {run: ticket_id(run, attempt) for run, attempt, _ in self.lab.store.ringable(RING_AT_MOST)}
-        if not idle or not waiting:
+        ringable = self.lab.store.ringable(RING_AT_MOST) if idle else []
+        waiting = {run: ticket_id(run, attempt) for run, attempt, _ in ringable}
+        if not waiting:
             return
         rung = {ticket for page in self.lab.doorbell.tickets() for _, ticket in page}
         unrung = tuple(run for run, ticket in waiting.items() if ticket not in rung)

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from queueing.top.compose import Lengths, Read, compose
 from queueing.top.pace import Mark, watched
 from queueing.top.picture import Picture
+from store.errors import StoreUnavailable
 from store.runs import Run
 from store.settings import Settings
 from store.store import Store
@@ -59,5 +61,6 @@ class Reader:
         began = time.monotonic()
         if began < self._count_again:
             return
-        self._lengths, self._counted_at = self._store.queue_lengths(), now
+        with suppress(StoreUnavailable):  # too many to be counted in time; if it is away, all else fails as well
+            self._lengths, self._counted_at = self._store.queue_lengths(), now
         self._count_again = time.monotonic() + COUNT_SHARE * (time.monotonic() - began)

@@ -57,7 +57,9 @@ def render(picture: Picture, width: int, height: int) -> RenderableType:
 
 def header(picture: Picture) -> list[Text]:
     """The clock, the counts, and whether this is the last picture instead of one of now."""
-    counts = ", ".join(f"{n} {state}" for state, n in picture.counts) or "no runs yet"
+    counts = ", ".join(f"{n} {state}" for state, n in picture.counts) or (
+        "no runs yet" if picture.counted_s is not None else ""
+    )
     age = f" ({format_duration(picture.counted_s)} ago)" if picture.counted_s and picture.counted_s >= 5 else ""
     lines = [_line(Text(f"labq  {picture.at:%H:%M:%S} UTC  {counts}{age}", style="bold"))]
     if picture.away:

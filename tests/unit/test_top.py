@@ -11,6 +11,7 @@ from queueing.top.compose import Read, compose, cores
 from queueing.top.picture import Picture
 from queueing.top.reading import Reader
 from queueing.top.view import _rate, allot, render
+from store.errors import StoreUnavailable
 from store.memory import MemoryStore
 from store.runs import Attempt, Lease, MetricSummary, Progress, Run, Task
 from store.samples import GpuSample, Sample
@@ -199,6 +200,21 @@ def test_counting_is_left_to_a_small_share_of_the_time(monkeypatch: pytest.Monke
     for _ in range(4):
         reader.read()
     assert store.counted == 2
+
+
+class Uncountable(MemoryStore):
+    def queue_lengths(self) -> dict[tuple[State, str], int]:
+        raise StoreUnavailable("MongoDB does not answer in time")
+
+
+def test_more_runs_than_can_be_counted_in_time_cost_the_counts_alone() -> None:
+    store = Uncountable()
+    store.add_runs([a_run(1, state=State.QUEUED, lease=None)])
+    picture = Reader(store, Settings()).read()
+    assert picture.counts == ()
+    (queue,) = picture.queues
+    assert queue.queued is None
+    assert any(line.split()[:2] == ["default", "?"] for line in drawn(picture, 80, 24))
 
 
 def test_the_rate_is_watched_from_round_to_round() -> None:
