@@ -82,14 +82,14 @@ class Doorbell:
                 pipeline.publish(channel, "news")
             pipeline.execute()
 
-    def drop(self, tickets: list[Ticket]) -> None:
+    def take_back(self, tickets: list[Ticket]) -> None:
         """Forget tickets of runs that have been claimed. Raises DoorbellUnavailable."""
         if not tickets:
             return
         with redis_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for run, attempt, name in tickets:
-                pipeline.lrem(_queue(name, self._redis).key, 1, _ticket_id(run, attempt))
-                pipeline.delete(Job.key_for(_ticket_id(run, attempt)))
+                pipeline.lrem(_queue(name, self._redis).key, 1, ticket_id(run, attempt))
+                pipeline.delete(Job.key_for(ticket_id(run, attempt)))
             pipeline.execute()
 
     def missing(self, tickets: list[Ticket]) -> list[Ticket]:

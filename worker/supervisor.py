@@ -120,7 +120,7 @@ class Supervisor:
         """Whether this process can carry out another attempt: of this one nothing is left in it, and nobody waits."""
         undisturbed = self._settled and self._stop_for is None and not self._superseded
         quiet = self._noting is None or not self._noting.is_alive()
-        return undisturbed and quiet and self._swept and not self._gpus.descriptors
+        return undisturbed and quiet and self._swept
 
     def _enter(self) -> RunDir | Objection:
         """The run directory, once this machine has what the run needs. Raises OSError."""

@@ -24,6 +24,6 @@ class Tickets:
             return
         answered, self._answered = self._answered, []
         try:
-            self._doorbell.drop(answered)
+            self._doorbell.take_back(answered)
         except DoorbellUnavailable:
             self._away = True
