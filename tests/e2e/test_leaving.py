@@ -192,7 +192,7 @@ def test_stop_ends_a_running_run(lab: Lab) -> None:
 
 
 def test_requeue_moves_a_running_run(lab: Lab, undisturbed: dict[str, Any]) -> None:
-    run = lab.enqueue_steps("move-me")
+    run = lab.enqueue_steps("move-me", pause_s=0.1)
     lab.worker()
     lab.wait_for_checkpoint(run)
     lab.labq("requeue", run.id)

@@ -35,7 +35,7 @@ def heard_after_s(ask: Callable[[], Any], heard: Callable[[], bool]) -> float:
 
 
 def test_a_paused_run_checkpoints_waits_and_goes_on_with_the_same_bits(lab: Lab, undisturbed: dict[str, Any]) -> None:
-    run = lab.enqueue_steps("pause-me")
+    run = lab.enqueue_steps("pause-me", pause_s=0.1)
     worker = lab.worker()
     lab.wait_for_checkpoint(run)
     child = child_of(worker)
@@ -78,7 +78,7 @@ def name_of(lab: Lab, worker: subprocess.Popen[bytes]) -> str:
 
 
 def test_a_drained_worker_ends_its_run_first_and_takes_no_other(lab: Lab) -> None:
-    first, second = lab.enqueue_steps("drain-1"), lab.enqueue_steps("drain-2")
+    first, second = lab.enqueue_steps("drain-1", pause_s=0.1), lab.enqueue_steps("drain-2")
     worker = lab.worker()
     lab.wait_for_checkpoint(first)
     lab.labq("drain", name_of(lab, worker), "--after-current")
@@ -90,7 +90,7 @@ def test_a_drained_worker_ends_its_run_first_and_takes_no_other(lab: Lab) -> Non
 
 
 def test_a_drained_host_stays_empty_until_that_is_undone(lab: Lab) -> None:
-    run = lab.enqueue_steps("drain-host", steps=300)
+    run = lab.enqueue_steps("drain-host", steps=300, pause_s=0.1)
     crew = lab.worker("-n", "2")
     lab.wait_for_checkpoint(run)
     host = lab.store.workers(60)[0].host
@@ -102,7 +102,7 @@ def test_a_drained_host_stays_empty_until_that_is_undone(lab: Lab) -> None:
     assert lab.run(run).attempt == left.attempt
     lab.labq("drain", "--undo", host)
     lab.worker()
-    assert lab.wait_until_ended(run).state is State.FINISHED
+    assert lab.wait_until_ended(run, 120).state is State.FINISHED
 
 
 def test_an_order_to_leave_at_a_time_is_kept(lab: Lab) -> None:
