@@ -4,7 +4,7 @@ import hashlib
 import threading
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from store.files import open_regular
 from store.matching import matches
 from store.metrics import LogChunk, Point, Series, Shipment, extended
 from store.notices import Notice, NoticeState, notices_for
+from store.outcomes import Outcome, outcome_of
 from store.query import Names, param_paths
 from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, artifact_name, worth_keeping
 from store.runs import Attempt as AttemptRecord
@@ -118,9 +119,24 @@ class MemoryStore:
         """The ids of all runs that match, in the order of the ids."""
         return sorted(run.id for run in self.runs(replace(query, limit=0)))
 
+    def outcomes(self, query: RunQuery) -> Iterator[Outcome]:
+        """A small part of each matching run, oldest first."""
+        return map(outcome_of, self.runs(replace(query, limit=0)))
+
+    def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
+        """What these runs reported of these metrics at one step each."""
+        return {
+            run_id: {p.name: p.value for _, p in self._points[run_id] if p.step == step and p.name in names}
+            for run_id, step in steps.items()
+        }
+
     def counts(self, experiment: str | None = None) -> dict[State, int]:
         """How many runs are in each state."""
         return dict(Counter(r.state for r in self._runs.values() if experiment in (None, r.experiment)))
+
+    def experiment(self, name: str) -> Experiment | None:
+        """The experiment of this name."""
+        return self._experiments.get(name)
 
     def experiments(self) -> list[Experiment]:
         """All experiments, newest first."""

@@ -3,7 +3,7 @@
 Every write of an attempt names (run, attempt) and raises Superseded once the run has moved on. Times are the server's.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from store.events import Event
 from store.experiments import Experiment
 from store.metrics import LogChunk, Series, Shipment
 from store.notices import Notice
+from store.outcomes import Outcome
 from store.query import Condition, Names
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
 from store.samples import Peaks, Sample
@@ -93,8 +94,20 @@ class Store(Protocol):
     def run_ids(self, query: RunQuery) -> list[str]:
         """The ids of all runs that match, in the order of the ids; `limit` means nothing here."""
 
+    def outcomes(self, query: RunQuery) -> Iterator[Outcome]:
+        """A small part of each matching run, oldest first, read in pages; `limit` means nothing here."""
+
+    def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
+        """What these runs (by id) reported of these metrics at one step each; of a step that came twice, the later.
+
+        A metric without a point at that very step is left out.
+        """
+
     def counts(self, experiment: str | None = None) -> dict[State, int]:
         """How many runs are in each state."""
+
+    def experiment(self, name: str) -> Experiment | None:
+        """The experiment of this name."""
 
     def experiments(self) -> list[Experiment]:
         """All experiments, newest first."""

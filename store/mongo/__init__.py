@@ -4,12 +4,13 @@ from store.mongo.client import connect
 from store.mongo.crew import Crew
 from store.mongo.damage import Damaged
 from store.mongo.outbox import Outbox
+from store.mongo.outcomes import Outcomes
 from store.mongo.overview import Overview
 from store.mongo.people import People
 from store.mongo.schema import ensure_schema
 
 
-class MongoStore(People, Damaged, Crew, Outbox, Overview):
+class MongoStore(People, Outcomes, Damaged, Crew, Outbox, Overview):
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 
 

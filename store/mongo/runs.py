@@ -87,8 +87,8 @@ class Runs(NamesKept):
     def runs(self, query: RunQuery) -> list[Run]:
         """Matching runs, oldest first; with a limit: the newest ones."""
         order = DESCENDING if query.limit else ASCENDING
-        cursor = self.database["runs"].find(_filter(query)).sort([("queued_at", order), ("index", order)])
-        with _raw_filters_are_users(query):
+        cursor = self.database["runs"].find(filter_of(query)).sort([("queued_at", order), ("index", order)])
+        with raw_filters_are_users(query):
             found = [from_document(Run, document) for document in cursor.limit(query.limit)]
         return found[::-1] if query.limit else found
 
@@ -96,10 +96,10 @@ class Runs(NamesKept):
     def run_ids(self, query: RunQuery) -> list[str]:
         """In pages: a cursor over a million runs would outlast the longest wait."""
         ids: list[str] = []
-        match = _filter(query)
+        match = filter_of(query)
         while True:
             beyond = {"$and": [match, {"_id": {"$gt": ids[-1]}}]} if ids else match
-            with _raw_filters_are_users(query):
+            with raw_filters_are_users(query):
                 page = [d["_id"] for d in self.database["runs"].find(beyond, {"_id": 1}).sort("_id", 1).limit(_PAGE)]
             ids += page
             if len(page) < _PAGE:
@@ -111,6 +111,12 @@ class Runs(NamesKept):
         match = {"experiment": experiment} if experiment else {}
         groups = self.database["runs"].aggregate([{"$match": match}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}])
         return {State(group["_id"]): group["n"] for group in groups}
+
+    @guarded
+    def experiment(self, name: str) -> Experiment | None:
+        """The experiment of this name."""
+        document = self.database["experiments"].find_one({"_id": name})
+        return from_document(Experiment, document) if document else None
 
     @guarded
     def experiments(self) -> list[Experiment]:
@@ -144,7 +150,8 @@ def _duplicates(error: BulkWriteError) -> set[int]:
     return {item["index"] for item in errors}
 
 
-def _filter(query: RunQuery) -> Document:
+def filter_of(query: RunQuery) -> Document:
+    """All of the query but its limit."""
     match: Document = {}
     if query.experiment:
         match["experiment"] = query.experiment
@@ -160,7 +167,7 @@ def _filter(query: RunQuery) -> Document:
 
 
 @contextmanager
-def _raw_filters_are_users(query: RunQuery) -> Iterator[None]:
+def raw_filters_are_users(query: RunQuery) -> Iterator[None]:
     """What MongoDB says against a filter that a person wrote is that person's mistake."""
     try:
         yield

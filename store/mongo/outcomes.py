@@ -1,0 +1,81 @@
+"""Many runs, a small part of each, a page at a time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from store.mongo.client import Document, guarded
+from store.mongo.codec import from_document
+from store.mongo.runs import Runs, filter_of, raw_filters_are_users
+from store.outcomes import Outcome
+from store.store import RunQuery
+
+PAGE = 1000
+_AT_ONCE = 200
+_ELSEWHERE = {"host": "history.facts.host", "commit": "provenance.git.commit", "message": "ending.message"}
+_WANTED = {_ELSEWHERE.get(one.name, one.name): 1 for one in fields(Outcome) if one.name != "id"}
+
+
+class Outcomes(Runs):
+    """What tables of results read."""
+
+    def outcomes(self, query: RunQuery) -> Iterator[Outcome]:
+        """Matching runs, oldest first. Each page begins where the index says that the last one ended."""
+        match = filter_of(query)
+        at: Outcome | None = None
+        seen: list[str] = []
+        while page := self._page(match, query, at, seen):
+            yield from page
+            at = page[-1]
+            same = [one.id for one in page if (one.queued_at, one.index) == (at.queued_at, at.index)]
+            seen = same if len(same) < len(page) else seen + same
+
+    @guarded
+    def _page(self, match: Document, query: RunQuery, at: Outcome | None, seen: list[str]) -> list[Outcome]:
+        """First the rest of what was queued at one moment (a whole sweep is), then what came later."""
+        found: list[Document] = []
+        with raw_filters_are_users(query):
+            if at is not None:
+                rest = {"queued_at": at.queued_at, "index": {"$gte": at.index}, "_id": {"$nin": seen}}
+                found += self._some(match, rest, PAGE)
+            if len(found) < PAGE:
+                later = {"queued_at": {"$gt": at.queued_at}} if at is not None else {}
+                found += self._some(match, later, PAGE - len(found))
+        return [_outcome(document) for document in found]
+
+    def _some(self, match: Document, further: Document, count: int) -> list[Document]:
+        both = {"$and": [match, further]} if match and further else match or further
+        return list(self.database["runs"].find(both, _WANTED).sort([("queued_at", 1), ("index", 1)]).limit(count))
+
+    def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
+        """What these runs reported of these metrics at one step each; of a step that came twice, the later value."""
+        found: dict[str, dict[str, float]] = {run_id: {} for run_id in steps}
+        ids = list(steps) if names else []
+        for start in range(0, len(ids), _AT_ONCE):
+            for document in self._at(ids[start : start + _AT_ONCE], steps, names):
+                found[document["run"]][document["name"]] = document["value"]
+        return found
+
+    @guarded
+    def _at(self, ids: Sequence[str], steps: Mapping[str, int], names: Sequence[str]) -> list[Document]:
+        """One small document for each bucket that holds the step: the server picks the value out of it."""
+        wanted = {"$in": list(names)}
+        either = [{"run": run_id, "name": wanted, "step": steps[run_id]} for run_id in ids]
+        step: Document = {"$arrayElemAt": [[steps[one] for one in ids], {"$indexOfArray": [list(ids), "$run"]}]}
+        position: Document = {"$indexOfArray": [{"$reverseArray": "$step"}, "$$step"]}
+        value: Document = {"$arrayElemAt": [{"$reverseArray": "$value"}, position]}
+        picked = {"$let": {"vars": {"step": step}, "in": value}}
+        stages: list[dict[str, Any]] = [
+            {"$match": {"$or": either}},
+            {"$project": {"run": 1, "name": 1, "attempt": 1, "bucket": 1, "value": picked}},
+            {"$sort": {"attempt": 1, "bucket": 1}},
+        ]
+        return list(self.database["metrics"].aggregate(stages))
+
+
+def _outcome(document: Document) -> Outcome:
+    history, git = document.pop("history", ()), (document.pop("provenance", None) or {}).get("git") or {}
+    ending = document.pop("ending", None) or {}
+    hosts = [(attempt.get("facts") or {}).get("host") for attempt in history]
+    told = {"host": hosts[-1] if hosts else "", "commit": git.get("commit"), "message": ending.get("message")}
+    return from_document(Outcome, {**document, **{name: value or "" for name, value in told.items()}})
