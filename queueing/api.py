@@ -1,14 +1,15 @@
-"""The Python face: what `labq.enqueue`, `labq.runs` and `labq.series` are when labq is installed as a whole.
+"""The Python face: what `labq.enqueue`, `labq.runs`, `labq.results`, `labq.series` are when all of labq is installed.
 
 import labq
 done = labq.enqueue({"name": "toy", "command": ["python", "train.py", "--lr", "{lr}"],
                      "sweep": {"params": {"lr": [0.1, 0.01]}}})
 for run in labq.runs("toy"):
     print(run.id, run.state, run.summary)
+labq.results("toy", sort="val_loss", best=10).to_pandas()
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,12 @@ from queueing.definition import define, define_table
 from queueing.doorbell import Doorbell
 from queueing.enqueue import Enqueued
 from queueing.enqueue import enqueue as enqueue_definition
+from queueing.results.asking import Ask
+from queueing.results.python import Results, results_of
+from queueing.results.record import Directions
+from queueing.results.report import report
 from store.connect import connect, redis_url
+from store.errors import UserError
 from store.metrics import Series
 from store.runs import Run
 from store.settings import load
@@ -45,10 +51,52 @@ def runs(experiment: str | None = None) -> list[Run]:
         return store.runs(RunQuery(experiment=experiment))
 
 
+def results(
+    which: str,
+    *,
+    metrics: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    sort: str | None = None,
+    reverse: bool = False,
+    best: int | None = None,
+    greater: Sequence[str] = (),
+    smaller: Sequence[str] = (),
+    at_best: str | None = None,
+    over: Sequence[str] = (),
+    level: float = 0.95,
+    median: bool = False,
+    unfinished: bool = False,
+) -> Results:
+    """A row (a dict; None is missing) for each run of an experiment or a query, or with `over` for each configuration.
+
+    The arguments are the options of `labq results`; `greater` and `smaller` are its --max and --min. All rows are in
+    memory at once: some kB each. Raises UserError for names that mean nothing here, BadQuery, StoreUnavailable.
+    """
+    _check(metrics=metrics, columns=columns, greater=greater, smaller=smaller, over=over)
+    if not 0 < level < 1:
+        raise UserError(f"level={level}: allowed: between 0 and 1, such as 0.95")
+    if best is not None and best < 1:
+        raise UserError(f"best={best}: allowed: 1 and more")
+    ask = Ask(
+        text=which, metrics=tuple(metrics), columns=tuple(columns), sort=sort, reverse=reverse, best=best,
+        directions=Directions(greater=frozenset(greater), smaller=frozenset(smaller)), at_best=at_best,
+        over=tuple(over), level=level, median=median, unfinished=unfinished,
+    )  # fmt: skip
+    with _store() as store:
+        return results_of(report(ask, store).lines.table())
+
+
 def series(run: str, metric: str) -> Series:
     """The history of one metric. Raises NoSuchRun, AmbiguousId, StoreUnavailable."""
     with _store() as store:
         return store.series(store.run(run).id, metric)
+
+
+def _check(**names: Sequence[str]) -> None:
+    """A text is a sequence too, of letters."""
+    for argument, value in names.items():
+        if isinstance(value, str):
+            raise UserError(f"{argument}={value!r}: is a text; a list is meant: {argument}=[{value!r}]")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], str]:
     if path.suffix.lower() not in SUFFIXES:
         raise BadExperiment(source, [f"the name ends in {path.suffix!r}; allowed: {', '.join(SUFFIXES)}"])
     text = _text(path, source)
-    table = _parse(path.suffix.lower(), text, source)
+    table = parse_text(path.suffix.lower(), text, source)
     if not isinstance(table, dict) or not table:
         found = "nothing" if table in (None, {}) else _KINDS.get(type(table), "no table")
         raise BadExperiment(source, [f"holds {found}; an experiment is a table of keys, at least: name, command"])
@@ -72,7 +72,7 @@ def _bytes(path: Path) -> bytes | None:
         return file.read(MAX_BYTES + 1)
 
 
-def _parse(suffix: str, text: str, source: str) -> Any:
+def parse_text(suffix: str, text: str, source: str) -> Any:
     try:
         if suffix == ".toml":
             return tomllib.loads(text)

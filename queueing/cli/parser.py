@@ -4,6 +4,8 @@ import argparse
 import re
 from collections.abc import Callable
 
+from queueing.cli.results_options import results_options
+
 _EPILOG = "Exit codes: 0 done, 1 failed, 2 a mistake in what you gave, 3 a server is away, 130 interrupted."
 
 
@@ -35,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("top", "queueing.cli.top:top", "the whole lab, live: workers, machines, GPUs, runs, queues", _top)
     verb("ls", "queueing.cli.look:ls", "list runs", _which_runs)
     verb("best", "queueing.cli.best:best_runs", "the best run of an experiment, overall and cell by cell", _best_of)
+    verb("results", "queueing.cli.results:results", "tables of results, on the terminal or as files", results_options)
     verb("show", "queueing.cli.look:show", "show everything about a run", _run, _show)
     verb("logs", "queueing.cli.logs:logs", "print a run's output", _run, _logs)
     verb("plot", "notify.cli:plot", "draw a run's curves, here and as PNG", _run, _plot)
