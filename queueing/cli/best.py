@@ -8,7 +8,8 @@ from queueing.cli.context import opened_store, print_json
 from queueing.cli.words import differing, value_words
 from queueing.comparison import Best, best, check_metric, check_params, grid, groups
 from store.errors import ExitCode, UserError
-from store.runs import Run, short
+from store.outcomes import Outcome
+from store.runs import short
 from store.store import RunQuery
 
 
@@ -17,7 +18,7 @@ def best_runs(options: argparse.Namespace) -> int:
     if bool(options.rows) != bool(options.columns):
         raise UserError("--rows and --columns belong together: the two parameters of the grid")
     with opened_store() as store:
-        runs = store.runs(RunQuery(experiment=options.experiment))
+        runs = list(store.outcomes(RunQuery(experiment=options.experiment)))
     if not runs:
         raise UserError(f"there is no run of an experiment {options.experiment}")
     check_params(runs, [*options.by, *filter(None, (options.rows, options.columns))])
@@ -29,7 +30,7 @@ def best_runs(options: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _bests(found: dict[tuple[Any, ...], list[Run]], metrics: Sequence[str], runs: list[Run],
+def _bests(found: dict[tuple[Any, ...], list[Outcome]], metrics: Sequence[str], runs: list[Outcome],
            options: argparse.Namespace) -> None:  # fmt: skip
     names = [name for name in differing(runs) if name not in options.by] if len(runs) > 1 else []
     rows = [
@@ -51,7 +52,7 @@ def _cells(metric: str, one: Best | None, names: Sequence[str]) -> list[str]:
     return [metric, f"{one.value:.6g}", *values, str(one.step), short(one.run.id)]
 
 
-def _grids(found: dict[tuple[Any, ...], list[Run]], metrics: Sequence[str], runs: list[Run],
+def _grids(found: dict[tuple[Any, ...], list[Outcome]], metrics: Sequence[str], runs: list[Outcome],
            options: argparse.Namespace) -> None:  # fmt: skip
     del runs
     tables = []

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from queueing.units import format_duration
+from store.outcomes import Outcome
 from store.runs import Run
 from store.states import State
 
@@ -21,7 +22,7 @@ def state_words(run: Run) -> str:
     return run.state.value
 
 
-def differing(runs: Sequence[Run]) -> list[str]:
+def differing(runs: Sequence[Run | Outcome]) -> list[str]:
     """Names of the parameters in which these runs differ; for a single run the first few that are not tables."""
     names = list(dict.fromkeys(name for run in runs for name in run.params))
     if len(runs) < 2:

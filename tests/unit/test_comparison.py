@@ -8,13 +8,14 @@ import pytest
 
 from queueing.comparison import best, check_metric, check_params, grid, groups, param
 from store.errors import UserError
-from store.runs import MetricSummary, Run, Task
+from store.outcomes import Outcome
+from store.runs import MetricSummary
 
 
-def a_run(name: str, smallest: float | None, **params: Any) -> Run:
+def a_run(name: str, smallest: float | None, **params: Any) -> Outcome:
     loss = MetricSummary(last=9.0, last_step=9, count=9, min=smallest, min_step=3, max=9.0, max_step=9)
-    return Run(
-        id=name, key=name, experiment="e", params=params, task=Task(workdir="/"),
+    return Outcome(
+        id=name, experiment="e", params=params,
         summary={} if smallest is None else {"loss": loss}, queued_at=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
 
