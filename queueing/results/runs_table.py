@@ -94,6 +94,6 @@ def _metric_fields(ask: Ask, known: Known) -> list[Field]:
     names = chosen_metrics(ask, known)
     if ask.at_best is None:
         return [field_of(name, known) for name in names]
-    best = [field_of(f"{part}.{ask.at_best}", known) for part in ("best", "best_step")]
+    best = [metric_field(ask.at_best, known)]
     others = [quantity_of(name, known) for name in names if name != ask.at_best]
     return best + [quantity_field(one, known) for one in others]

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from itertools import islice
 
+from queueing.results.record import How
 from queueing.results.table import PARTS, Column, Kind, Table
 from queueing.results.words import cell_words, id_words, is_numeric, numeral
 
 MOST_SHOWN = 200
 _GAP = 2
 _HEADS = {Kind.MEASURED: "{}: best → last", Kind.MEAN: "{}: mean ± ci", Kind.MEDIAN: "{}: median [quartiles]"}
-_FIRST_TO_GO = ("attempts", "seed", "reason", "duration_s")
+_FIRST_TO_GO = ("attempts", "seed", "reason", "duration_s", "repeat")
 
 
 def print_tables(tables: Sequence[Table], digits: int, *, fit: bool) -> None:
@@ -36,7 +37,7 @@ def fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
     """Which columns have room: the last metrics go first, then what says least."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
     shown = list(range(len(columns)))
-    figures = [i for i in shown if columns[i].kind in PARTS]
+    figures = [i for i in shown if columns[i].kind in PARTS or columns[i].name.startswith(How.AT_BEST)]
     go = figures[:0:-1] + [i for name in _FIRST_TO_GO for i in shown if columns[i].name == name]
     while go and sum(widths[i] + _GAP for i in shown) - _GAP > width:
         shown.remove(go.pop(0))

@@ -1,4 +1,4 @@
-"""How long the results of many runs take: python tests/bench/results.py [RUNS]
+"""How long the results of many runs take: python tests/bench/results.py [RUNS [CASE …]]
 
 Prints one JSON object: seconds and peak memory (MB) of `labq results big -o FILE` for each format, sorted and as they come,
 with runs that have eight parameters and eight metrics; and of `--at-best`, `--over repeat` and `--pivot`.
@@ -7,7 +7,6 @@ with runs that have eight parameters and eight metrics; and of `--at-best`, `--o
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,18 @@ from store.settings import Settings
 from store.states import State
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+CHOSEN = sys.argv[2:]
+CASES = {
+    "csv": [],
+    "parquet": [],
+    "json": [],
+    "xlsx": [],
+    "csv_sorted": ["--sort", "val_loss"],
+    "csv_at_best": ["--at-best", "val_loss"],
+    "over_repeat": ["--over", "repeat"],
+    "pivot": ["--pivot", "l1", "noise"],
+    "ten_best": ["--sort", "val_loss", "--best", "10"],
+}
 METRICS = [f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "accuracy")] + ["epoch", "gap"]
 
 
@@ -78,16 +89,13 @@ def main() -> None:
         store.close()
         env = {**os.environ, "LABQ_HOME": str(home)}
         told: dict[str, object] = {"runs": COUNT}
-        for form in ("csv", "parquet", "json", "xlsx"):
-            file = str(home / f"big.{form}")
-            told[form] = timed(env, "results", "big", "-o", file)
-            told[f"{form}_mb"] = round(Path(file).stat().st_size / 1e6, 1)
-        told["csv_sorted"] = timed(env, "results", "big", "--sort", "val_loss", "-o", str(home / "s.csv"))
-        told["csv_at_best"] = timed(env, "results", "big", "--at-best", "val_loss", "-o", str(home / "a.csv"))
-        told["over_repeat"] = timed(env, "results", "big", "--over", "repeat", "-o", str(home / "o.csv"))
-        told["pivot"] = timed(env, "results", "big", "--pivot", "l1", "noise", "-o", str(home / "p.csv"))
-        told["ten_best"] = timed(env, "results", "big", "--sort", "val_loss", "--best", "10")
-        told["own_peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        for name, arguments in CASES.items():
+            if name in CHOSEN or not CHOSEN:
+                file = home / f"{name}.{name if name in ('parquet', 'json', 'xlsx') else 'csv'}"
+                told[name] = timed(
+                    env, "results", "big", *arguments, *(["-o", str(file)] if name != "ten_best" else [])
+                )
+                told[f"{name}_mb"] = round(file.stat().st_size / 1e6, 1) if file.exists() else None
         print(json.dumps(told, indent=2))
     finally:
         lifecycle.down(settings)
