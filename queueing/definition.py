@@ -1,25 +1,27 @@
 """From a file to a checked Definition: every mistake is found before anything is written."""
 
-import json
-import subprocess
-import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from queueing.expand import Definition, configurations, sweep_mistakes
-from queueing.experiment_file import ExperimentFile
+from queueing.expand import Definition, expanded, sweep_mistakes, too_many
+from queueing.experiment_file import RESERVED_PARAMS, ExperimentFile
 from queueing.mistakes import at, sentences, shortened
-from queueing.placeholders import fill, mistakes_in
+from queueing.placeholders import FILES, fill, mistakes_in, names_in
 from queueing.reading import line_of, read_file
-from queueing.values import mistakes_in_values
+from queueing.result_command import read_result
+from queueing.space.names import flat
+from queueing.sweep.block import Block
+from queueing.sweep.reading import read_block
+from queueing.templates import Template, mistakes_in_templates, names_in_templates, read_templates, render
+from queueing.trainer_check import trainer_mistakes
+from queueing.values import Mistake, mistakes_in_values
 from store.errors import BadExperiment
 from store.runs import Task
 from store.settings import Settings
-
-_TRAINER_MODULES = {"rnn": "trainer"}
-_CHECK_S = 120
 
 
 def define(path: Path, settings: Settings) -> Definition:
@@ -32,12 +34,37 @@ def define_table(table: dict[str, Any], text: str, path: Path, settings: Setting
     """Check a table that was read from `path`, or that a Python programme made."""
     source, is_toml = str(path), path.suffix.lower() == ".toml"
     file = _validated(table, text, source, is_toml=is_toml)
-    mistakes = [*_task_mistakes(file), *sweep_mistakes(file), *_env_mistakes(file)]
+    folder = path.absolute().parent
     workdir, said = _workdir(file, path)
-    _raise(source, text, [*mistakes, *said], is_toml=is_toml)
-    definition = _definition(file, workdir, path, text, settings)
-    _raise(source, text, _run_mistakes(definition), is_toml=False)
-    return definition
+    templates, wrong = read_templates(file.template, folder)
+    reserved = (*RESERVED_PARAMS, *(FILES if file.template else ()))
+    mistakes = [*_task_mistakes(file), *sweep_mistakes(file, reserved), *_env_mistakes(file), *said, *wrong]
+    blocks, found = _blocks(file, folder, reserved)
+    mistakes = [_with_line(mistake, text) if is_toml else mistake for mistake in mistakes]
+    mistakes += [at(place, words, text, is_toml=is_toml) for place, words in found]
+    if not mistakes:
+        mistakes = _name_mistakes(file, blocks, templates)
+    result, wrong = read_result(file.result, file.command or [], folder)
+    _raise(source, [*mistakes, *wrong, *_result_mistakes(file, result, blocks)])
+    definition = _definition(file, workdir, path, text, settings, blocks, templates, result)
+    _raise(source, _run_mistakes(definition))
+    return _counted(definition)
+
+
+def _blocks(file: ExperimentFile, folder: Path, reserved: tuple[str, ...]) -> tuple[list[Block], list[Mistake]]:
+    read = [read_block(said, file.params, folder, place, reserved) for place, said in file.sweeps]
+    blocks = [block for block, _ in read if block is not None]
+    mistakes: list[Mistake] = [mistake for _, found in read for mistake in found]
+    if not mistakes and (said := too_many(blocks)):
+        mistakes = [(("sweep",), said)]
+    return blocks, mistakes
+
+
+def _counted(definition: Definition) -> Definition:
+    """Several sweeps may make the same run: only a look at all of them tells how many there are."""
+    if len(definition.blocks) == 1:
+        return definition
+    return replace(definition, size=sum(1 for _ in expanded(definition)))
 
 
 def _validated(table: dict[str, Any], text: str, source: str, *, is_toml: bool) -> ExperimentFile:
@@ -71,15 +98,51 @@ def _task_mistakes(file: ExperimentFile) -> list[str]:
         given = "both are" if file.command is not None else "neither is"
         return [f"command, trainer: {given} given; an experiment has exactly one of them"]
     if file.command is None:
-        return []
+        unused = [("template", file.template), ("result", file.result)]
+        return [f"{name}: is for a command; the built-in trainer reports by itself" for name, given in unused if given]
     if not file.command or not file.command[0].strip():
         return ['command: is empty; allowed: a list such as ["python", "train.py", "--lr", "{lr}"]']
-    unused = [f"{name}: is for the built-in trainer; a command reads files itself" for name in _trainer_tables(file)]
-    return unused + mistakes_in(file.command, [*file.params, *file.sweep.params, *_seed(file)])
+    return [f"{name}: is for the built-in trainer; a command reads files itself" for name in _trainer_tables(file)]
 
 
-def _seed(file: ExperimentFile) -> list[str]:
-    return ["seed"] if file.sweep.repeat > 1 else []
+def _name_mistakes(file: ExperimentFile, blocks: Sequence[Block], templates: Sequence[Template]) -> list[str]:
+    """Placeholders that name no parameter; with templates also parameters that nothing names."""
+    if file.command is None:
+        return []
+    known = _known(file, blocks)
+    paths = FILES if templates else ()
+    mistakes = mistakes_in(file.command, [*known, *file.params, *paths]) + mistakes_in_templates(
+        templates, [*known, *file.params, "repeat"]
+    )
+    if mistakes or not templates:
+        return mistakes
+    result = file.result if isinstance(file.result, list) else []
+    used = {*names_in_templates(templates), *(name for part in [*file.command, *result] for name in _named(part))}
+    return [
+        f"params.{name}: nothing uses it; write ${{{name}}} in a template or {{{name}}} in the command, or leave it out"
+        for name in known
+        if name not in used and name.split(".")[0] not in used
+    ]
+
+
+def _named(argument: str) -> list[str]:
+    try:
+        return names_in(argument)
+    except ValueError:
+        return []
+
+
+def _known(file: ExperimentFile, blocks: Sequence[Block]) -> list[str]:
+    swept = [name for block in blocks for name in block.names]
+    seeded = ["seed"] if any(block.repeat > 1 for block in blocks) else []
+    return list(dict.fromkeys([*flat(file.params), *swept, *seeded]))
+
+
+def _result_mistakes(file: ExperimentFile, result: tuple[str, ...], blocks: Sequence[Block]) -> list[str]:
+    if not isinstance(file.result, list):
+        return []
+    paths = FILES if file.template else ()
+    return mistakes_in(result, [*_known(file, blocks), *file.params, *paths], "result")
 
 
 def _trainer_tables(file: ExperimentFile) -> list[str]:
@@ -91,7 +154,10 @@ def _env_mistakes(file: ExperimentFile) -> list[str]:
     return [f"env.{name}: is no name for a variable of a run; LABQ_… is reserved, '=' is not allowed" for name in bad]
 
 
-def _definition(file: ExperimentFile, workdir: Path, path: Path, text: str, settings: Settings) -> Definition:
+def _definition(
+    file: ExperimentFile, workdir: Path, path: Path, text: str, settings: Settings, blocks: Sequence[Block],
+    templates: Sequence[Template], result: tuple[str, ...],
+) -> Definition:  # fmt: skip
     fixed = dict(file.params)
     fixed.update({name: value for name, value in (("data", file.data), ("head", file.head)) if value is not None})
     task = Task(
@@ -101,6 +167,8 @@ def _definition(file: ExperimentFile, workdir: Path, path: Path, text: str, sett
         env=dict(file.env),
         grace_s=file.grace,
         exclusive=file.exclusive,
+        files=tuple(template.file for template in templates),
+        result=result,
     )
     return Definition(
         name=file.name,
@@ -109,54 +177,54 @@ def _definition(file: ExperimentFile, workdir: Path, path: Path, text: str, sett
         priority=file.priority,
         tags=tuple(dict.fromkeys(file.tags)),
         fixed=fixed,
-        swept=dict(file.sweep.params),
-        zipped=file.sweep.method == "zip",
-        repeat=file.sweep.repeat,
+        blocks=tuple(blocks),
+        size=sum(block.size for block in blocks),
         resources=file.resources.value(),
         retry=file.retry.value(),
         notify=file.notify.value(settings.notify_to),
         source=str(path.absolute()),
         text=text,
+        texts=tuple(template.text for template in templates),
     )
 
 
 def _run_mistakes(definition: Definition) -> list[str]:
     """What only shows once the values are in place: formats that do not fit, parameters the trainer refuses."""
     if definition.task.trainer:
-        return _trainer_mistakes(definition)
-    if not any("{" in argument for argument in definition.task.command):
+        return trainer_mistakes(definition)
+    task = definition.task
+    changing = any("{" in argument for argument in (*task.command, *task.result))
+    if not changing and not definition.texts:
         return []
-    for params, repeat in configurations(definition):
-        try:
-            filled = fill(definition.task.command, params, repeat)
-        except ValueError as error:
-            return [f"command: {error}"]
-        if not filled[0].strip() or any("\0" in argument for argument in filled):
-            return [f"command: with {params} it is {filled}, which names no programme"]
+    for one in expanded(definition):
+        if said := _wrong_in(definition, one.params, one.repeat):
+            return [said]
     return []
 
 
-def _trainer_mistakes(definition: Definition) -> list[str]:
-    """Ask the trainer itself, in a process of its own: the queue knows no trainer from inside."""
-    assert definition.task.trainer is not None
-    module = _TRAINER_MODULES[definition.task.trainer]
-    lines = "".join(json.dumps(params) + "\n" for params, _ in configurations(definition))
+_PLACES = {name: f"/{name}" for name in FILES}
+
+
+def _wrong_in(definition: Definition, params: dict[str, Any], repeat: int) -> str:
+    task = definition.task
+    what = "command"
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-E", "-m", module, "--check"],
-            input=lines, capture_output=True, text=True, timeout=_CHECK_S, cwd=definition.task.workdir, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return [f"trainer {definition.task.trainer}: the check failed: {error}"]
-    if done.returncode != 0:
-        return [f"trainer {definition.task.trainer}: the check failed: {done.stderr.strip()[-500:]}"]
-    found = [mistake for line in done.stdout.splitlines() for mistake in json.loads(line)]
-    return [f"params: {mistake}" for mistake in dict.fromkeys(found)]
+        filled = fill(task.command, params, repeat, _PLACES)
+        if not filled[0].strip() or any("\0" in argument for argument in filled):
+            return f"command: with {params} it is {filled}, which names no programme"
+        what = "result"
+        fill(task.result, params, repeat, _PLACES)
+        for file, text in zip(task.files, definition.texts, strict=True):
+            what = f"template, copied to {file.name}"
+            render(text, params, repeat)
+    except ValueError as error:
+        return f"{what}: {error}"
+    return ""
 
 
-def _raise(source: str, text: str, mistakes: list[str], *, is_toml: bool) -> None:
+def _raise(source: str, mistakes: list[str]) -> None:
     if mistakes:
-        raise BadExperiment(source, shortened([_with_line(m, text) if is_toml else m for m in mistakes]))
+        raise BadExperiment(source, shortened(mistakes))
 
 
 def _with_line(mistake: str, text: str) -> str:

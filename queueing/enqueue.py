@@ -42,6 +42,8 @@ def enqueue(
     """Insert first, ring later: a crash in between leaves queued runs, which the repair loop rings for."""
     now = store.now()
     provenance = _provenance(definition, store)
+    for text in definition.texts:
+        store.add_blob(text)
     store.add_experiment(_experiment(definition, now))
     ids: list[str] = []
     warning = ""

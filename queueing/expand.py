@@ -1,22 +1,22 @@
-"""One definition, many runs: a generator, so that ten thousand runs never stand in memory at once."""
+"""One definition, many runs: a generator, so that a million runs never stand in memory at once."""
 
-import itertools
-import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from queueing.experiment_file import RESERVED_PARAMS, ExperimentFile
-from queueing.keys import canonical, run_id, run_key
+from queueing.experiment_file import ExperimentFile
+from queueing.keys import run_id, run_key
+from queueing.space.names import placed
+from queueing.space.streams import distinct_seed
+from queueing.sweep.block import MOST_RUNS, Block, Point
+from queueing.sweep.numbers import Seen
 from store.runs import Notify, Resources, Retry, Run, Task
-
-MOST_RUNS = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """A checked experiment: what all its runs share, and the sweep that makes them differ."""
+    """A checked experiment: what all its runs share, and the sweeps that make them differ."""
 
     name: str
     task: Task
@@ -24,78 +24,97 @@ class Definition:
     priority: int
     tags: tuple[str, ...]
     fixed: dict[str, Any]
-    swept: dict[str, list[Any]]
-    zipped: bool
-    repeat: int
+    blocks: tuple[Block, ...]
+    size: int
+    """How many runs it makes; one that several of its sweeps make counts once."""
     resources: Resources
     retry: Retry
     notify: Notify
     source: str
     text: str
+    texts: tuple[str, ...] = ()
+    """Of the templates, in the order of `task.files`."""
 
     @property
-    def size(self) -> int:
-        """How many runs it makes."""
-        if not self.swept:
-            return self.repeat
-        lengths = [len(values) for values in self.swept.values()]
-        return self.repeat * (lengths[0] if self.zipped else math.prod(lengths))
+    def varied(self) -> tuple[str, ...]:
+        """Dotted names of the parameters in which runs may differ."""
+        names = [name for block in self.blocks for name in block.names]
+        seeded = ["seed"] if any(block.repeat > 1 for block in self.blocks) else []
+        return tuple(dict.fromkeys([*names, *seeded]))
 
 
-def sweep_mistakes(file: ExperimentFile) -> list[str]:
-    """What is wrong with the parameters as a whole."""
-    mistakes = []
-    swept, fixed = file.sweep.params, file.params
-    for name in RESERVED_PARAMS:
-        if name in fixed or name in swept:
-            mistakes.append(f"params.{name}: the name is reserved, for {{repeat}} and the tables [data] and [[head]]")
-    zipped = file.sweep.method == "zip"
-    for name, values in swept.items():
-        mistakes += _axis_mistakes(name, values, may_repeat=zipped)
-        if name in fixed:
-            mistakes.append(f"sweep.params.{name}: is given in [params] too; keep one of them")
-    if file.sweep.repeat > 1 and "seed" in swept:
-        mistakes.append("sweep.params.seed: repeat makes the seeds; keep one of them")
-    if file.sweep.repeat > 1 and not _is_seed(fixed.get("seed", 0)):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What is particular to one run."""
+
+    params: dict[str, Any]
+    repeat: int
+    priority: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+def sweep_mistakes(file: ExperimentFile, reserved: tuple[str, ...]) -> list[str]:
+    """What is wrong with the fixed parameters."""
+    mistakes = [f"params.{name}: the name is reserved{_FOR}" for name in reserved if name in file.params]
+    repeated = any(block.repeat > 1 for _, block in file.sweeps)
+    if repeated and not _is_seed(file.params.get("seed", 0)):
         mistakes.append("params.seed: must be a whole number of at most 62 bits when repeat makes more of them")
-    lengths = {name: len(values) for name, values in swept.items()}
-    if zipped and len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{name} has {n}" for name, n in list(lengths.items())[:8])
-        return [*mistakes, f"sweep.params: method zip pairs values, but {shown}"]
-    count = file.sweep.repeat * (min(lengths.values(), default=1) if zipped else math.prod(lengths.values()))
-    if count > MOST_RUNS:
-        mistakes.append(f"sweep: makes {count} runs; allowed: at most {MOST_RUNS} from one file")
-    elif zipped and (twice := _first_twice(zip(*swept.values(), strict=True))):
-        mistakes.append(f"sweep.params: the combination {twice} is given twice")
     return mistakes
+
+
+_FOR = ", for {repeat}, the tables [data] and [[head]], and with templates {template} and {files}"
 
 
 def configurations(definition: Definition) -> Iterator[tuple[dict[str, Any], int]]:
     """(params, repeat) of each run, in the order of the file. Repeats differ in their `seed`."""
-    names = list(definition.swept)
-    axes = definition.swept.values()
-    combinations = zip(*axes, strict=True) if definition.zipped and names else itertools.product(*axes)
-    for values in combinations:
-        params = {**definition.fixed, **dict(zip(names, values, strict=True))}
-        for repeat in range(definition.repeat):
-            yield _with_seed(params, repeat) if definition.repeat > 1 else params, repeat
+    for one in expanded(definition):
+        yield one.params, one.repeat
+
+
+def expanded(definition: Definition) -> Iterator[Configuration]:
+    """Each run once, also when several sweeps of the file make it."""
+    seen = Seen() if len(definition.blocks) > 1 else None
+    for block in definition.blocks:
+        for number in block.points.numbers:
+            for one in _repeated(definition.fixed, block, block.points.point(number)):
+                if seen is None or seen.add([one.params, one.repeat]):
+                    yield one
+
+
+def _repeated(fixed: Mapping[str, Any], block: Block, point: Point) -> Iterator[Configuration]:
+    params = placed(fixed, point.values)
+    one = Configuration(params=params, repeat=0, priority=point.priority, tags=point.tags)
+    if block.repeat == 1:
+        yield one
+        return
+    for repeat in range(block.repeat):
+        yield replace(one, params={**params, "seed": _seed(params, block, repeat)}, repeat=repeat)
+
+
+def _seed(params: Mapping[str, Any], block: Block, repeat: int) -> int:
+    """With a seed of the sweep: one derived from it. Else 0, 1, 2, … above params.seed."""
+    if block.seed is not None:
+        return distinct_seed(block.seed, repeat)
+    first: int = params.get("seed", 0)
+    return first + repeat
 
 
 def runs(definition: Definition, queued_at: datetime, owner: str, provenance: dict[str, Any]) -> Iterator[Run]:
     """The runs, ready for the store."""
-    for index, (params, repeat) in enumerate(configurations(definition)):
-        key = run_key(definition.name, definition.task.command, definition.task.trainer, params, repeat)
+    task, texts = definition.task, tuple(file.blob for file in definition.task.files)
+    for index, one in enumerate(expanded(definition)):
+        key = run_key(definition.name, task.command, task.trainer, one.params, one.repeat, texts)
         yield Run(
             id=run_id(key),
             key=key,
             experiment=definition.name,
-            params=params,
-            task=definition.task,
-            repeat=repeat,
+            params=one.params,
+            task=task,
+            repeat=one.repeat,
             index=index,
             queue=definition.queue,
-            priority=definition.priority,
-            tags=definition.tags,
+            priority=definition.priority if one.priority is None else one.priority,
+            tags=tuple(dict.fromkeys([*definition.tags, *one.tags])) if one.tags else definition.tags,
             resources=definition.resources,
             retry=definition.retry,
             notify=definition.notify,
@@ -105,29 +124,10 @@ def runs(definition: Definition, queued_at: datetime, owner: str, provenance: di
         )
 
 
-def _with_seed(params: dict[str, Any], repeat: int) -> dict[str, Any]:
-    return {**params, "seed": params.get("seed", 0) + repeat}
-
-
-def _axis_mistakes(name: str, values: list[Any], *, may_repeat: bool) -> list[str]:
-    place = f"sweep.params.{name}"
-    if not name.isidentifier():
-        return [f"{place}: is no parameter name; allowed: letters, digits and _, no digit in front"]
-    if not values:
-        return [f"{place}: the list is empty, so the sweep has no run; give at least one value"]
-    twice = None if may_repeat else _first_twice(values)
-    return [f"{place}: {twice} is given twice"] if twice else []
-
-
-def _first_twice(values: Iterable[Any]) -> str | None:
-    """The first value that comes again, compared as a run's key compares: 1 is not 1.0."""
-    seen: set[str] = set()
-    for value in values:
-        text = canonical(value)
-        if text in seen:
-            return text[:80]
-        seen.add(text)
-    return None
+def too_many(blocks: Sequence[Block]) -> str:
+    """What to say when all sweeps of a file together make more than one file may."""
+    size = sum(block.size for block in blocks)
+    return f"makes {size} runs; allowed: at most {MOST_RUNS} from one file" if size > MOST_RUNS else ""
 
 
 def _is_seed(value: Any) -> bool:

@@ -3,8 +3,9 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from queueing.sweep.block import MOST_RUNS
 from queueing.units import parse_duration, parse_size
 from store.runs import Notify, Resources, Retry
 from store.states import ENDED, Reason, State
@@ -36,6 +37,12 @@ def _address(value: str) -> str:
 
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
+
+
+def _file_or_command(value: object) -> object:
+    if isinstance(value, str) or (isinstance(value, list) and all(isinstance(part, str) for part in value)):
+        return value
+    raise ValueError('allowed: a file such as "post.py", or a list such as ["python", "post.py"]')
 
 
 def _params(values: dict[str, Any]) -> dict[str, Any]:
@@ -125,11 +132,29 @@ class NotifyTable(Table):
 
 
 class SweepTable(Table):
-    """`[sweep]`"""
+    """`[sweep]`, or one of several `[[sweep]]`"""
 
-    method: Literal["grid", "zip"] = "grid"
+    method: Literal["grid", "zip", "random", "lhs", "sobol", "halton"] = "grid"
+    params: dict[str, Any] = Field(default_factory=dict)
+    where: Annotated[list[str], BeforeValidator(_one_or_many)] = Field(default_factory=list)
+    samples: Annotated[int, Field(ge=1, le=MOST_RUNS)] | None = None
+    seed: Annotated[int, Field(ge=0, le=2**62)] | None = None
     repeat: Annotated[int, Field(ge=1, le=100_000)] = 1
-    params: dict[str, list[Any]] = Field(default_factory=dict)
+    shuffle: bool = False
+    table: Annotated[str, Field(min_length=1)] | None = None
+    sheet: str | None = None
+    types: dict[str, Literal["number", "text", "bool", "any"]] = Field(default_factory=dict)
+
+
+def _sweep_shape(value: object) -> str:
+    return "[many]" if isinstance(value, list) else "[one]"
+
+
+Sweeps = Annotated[
+    Annotated[SweepTable, Tag("[one]")]
+    | Annotated[list[SweepTable], Tag("[many]"), Field(min_length=1, max_length=100)],
+    Discriminator(_sweep_shape),
+]
 
 
 class ExperimentFile(Table):
@@ -143,6 +168,8 @@ class ExperimentFile(Table):
     queue: Word | None = None
     priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
     tags: list[Word] = Field(default_factory=list)
+    template: Annotated[list[str], BeforeValidator(_one_or_many)] = Field(default_factory=list)
+    result: Annotated[str | list[str] | None, BeforeValidator(_file_or_command)] = None
     grace: Duration = 30.0
     exclusive: bool = False
     params: Params = Field(default_factory=dict)
@@ -151,4 +178,11 @@ class ExperimentFile(Table):
     resources: ResourcesTable = Field(default_factory=ResourcesTable)
     retry: RetryTable = Field(default_factory=RetryTable)
     notify: NotifyTable = Field(default_factory=NotifyTable)
-    sweep: SweepTable = Field(default_factory=SweepTable)
+    sweep: Sweeps = Field(default_factory=SweepTable)
+
+    @property
+    def sweeps(self) -> list[tuple[tuple[str | int, ...], SweepTable]]:
+        """Each with its place in the file: one without a sweep has one that makes one run."""
+        if isinstance(self.sweep, SweepTable):
+            return [(("sweep",), self.sweep)]
+        return [(("sweep", position), block) for position, block in enumerate(self.sweep)]

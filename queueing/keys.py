@@ -10,9 +10,17 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 12
 
 
-def run_key(experiment: str, command: Sequence[str], trainer: str | None, params: dict[str, Any], repeat: int) -> str:
-    """SHA-256 over the canonical text of what a run is."""
-    return hashlib.sha256(canonical([experiment, list(command), trainer, params, repeat]).encode()).hexdigest()
+def run_key(
+    experiment: str,
+    command: Sequence[str],
+    trainer: str | None,
+    params: dict[str, Any],
+    repeat: int,
+    templates: Sequence[str] = (),
+) -> str:
+    """SHA-256 over the canonical text of what a run is. `templates`: the ids of their texts."""
+    told = [experiment, list(command), trainer, params, repeat, *([list(templates)] if templates else [])]
+    return hashlib.sha256(canonical(told).encode()).hexdigest()
 
 
 def canonical(value: Any) -> str:

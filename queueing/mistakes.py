@@ -10,6 +10,8 @@ from pydantic_core import ErrorDetails
 from queueing.reading import line_of
 
 MOST_MISTAKES = 20
+_NO_PLACES = ("[key]", "[one]", "[many]")
+"""What the validation library puts into a path, and no file has: names of alternatives."""
 
 
 def sentences(error: ValidationError, model: type[BaseModel], text: str, *, is_toml: bool) -> list[str]:
@@ -40,7 +42,7 @@ def place(path: tuple[str | int, ...]) -> str:
 
 
 def _sentence(details: ErrorDetails, model: type[BaseModel], text: str, is_toml: bool) -> str:
-    path = tuple(part for part in details["loc"] if part != "[key]")
+    path = tuple(part for part in details["loc"] if part not in _NO_PLACES)
     return at(path, _cause(details, model, path), text, is_toml=is_toml)
 
 
@@ -89,11 +91,22 @@ def _nearest(key: str, allowed: list[str]) -> str:
 
 def _keys_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
     for part in path:
-        field = model.model_fields.get(str(part))
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = None if field is None else _model_in(field.annotation)
+        if inner is None:
             return []
-        model = field.annotation
+        model = inner
     return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The first model that an annotation such as `Table | list[Table]` names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_model_in(part) for part in getattr(annotation, "__args__", ()))
+    return next((model for model in inner if model is not None), None)
 
 
 def _shown(value: Any) -> str:

@@ -33,17 +33,30 @@ def read_file(path: Path) -> tuple[dict[str, Any], str]:
 def line_of(text: str, path: tuple[str | int, ...]) -> int | None:
     """The line of a TOML key, as well as a scan of headers and assignments can tell."""
     keys = [key for key in path if isinstance(key, str)]
+    nth = next((key for key in path[1:2] if isinstance(key, int)), None)  # of `[[sweep]]`, `[[head]]`
     header: list[str] = []
+    tables = 0
     for number, line in enumerate(text.splitlines(), 1):
-        if found := re.match(r"\s*\[+([^\[\]]+)\]+\s*(#.*)?$", line):
-            header = [part.strip().strip("\"'") for part in found[1].split(".")]
-            if header == keys:
+        if found := re.match(r"\s*(\[+)([^\[\]]+)\]+\s*(#.*)?$", line):
+            header = _parts(found[2])
+            tables += found[1] == "[[" and header == keys[:1]
+            if header == keys and nth in (None, tables - 1):
                 return number
         elif found := re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line):
-            key = [part.strip("\"'") for part in found[1].split(".")]
-            if header + key == keys[: len(header + key)] and len(header + key) == len(keys):
+            key = header + _parts(found[1])
+            inside = nth is None or not tables or nth == tables - 1
+            if inside and key == keys[: len(key)] and len(key) == len(keys):
                 return number
-    return None if len(keys) <= 1 else line_of(text, tuple(keys[:-1]))
+    return None if len(keys) <= 1 else line_of(text, _shorter(path))
+
+
+def _parts(key: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in key.split(".")]
+
+
+def _shorter(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    last = max(position for position, key in enumerate(path) if isinstance(key, str))
+    return path[:last]
 
 
 def _text(path: Path, source: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from store.attempts import began, settled
+from store.blobs import blob_id
 from store.changes import Change, Changed
 from store.damage import Damage, Fault
 from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, StoreFailed, Superseded
@@ -81,13 +82,12 @@ class MemoryStore:
 
     def add_blob(self, text: str) -> str:
         """Keep a text once under the hash of its content."""
-        blob_id = hashlib.sha256(text.encode()).hexdigest()[:24]
-        self._blobs.setdefault(blob_id, text)
-        return blob_id
+        self._blobs.setdefault(blob_id(text), text)
+        return blob_id(text)
 
-    def blob(self, blob_id: str) -> str | None:
+    def blob(self, wanted: str) -> str | None:
         """A text kept by add_blob."""
-        return self._blobs.get(blob_id)
+        return self._blobs.get(wanted)
 
     # ── look ──
     def run(self, id_or_prefix: str) -> Run:

@@ -43,8 +43,20 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFile:
+    """A template whose filled-in copy lies in the run directory under `name`; its text is the blob `blob`."""
+
+    name: str
+    blob: str
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is executed: a command (argument list, no shell) or the name of a built-in trainer, and where."""
+    """What is executed: a command (argument list, no shell) or the name of a built-in trainer, and where.
+
+    `result`: a second command, run after the first has succeeded, whose output holds further figures.
+    """
 
     command: tuple[str, ...] = ()
     trainer: str | None = None
@@ -52,6 +64,8 @@ class Task:
     env: dict[str, str] = field(default_factory=dict)
     grace_s: float = 30.0
     exclusive: bool = False
+    files: tuple[TaskFile, ...] = ()
+    result: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

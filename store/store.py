@@ -78,7 +78,7 @@ class Store(Protocol):
     def add_blob(self, text: str) -> str:
         """Keep a text once under the hash of its content (a diff, a list of packages); return its id."""
 
-    def blob(self, blob_id: str) -> str | None:
+    def blob(self, wanted: str) -> str | None:
         """A text kept by add_blob."""
 
     # ── look ──

@@ -3,7 +3,8 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,25 +51,32 @@ def enqueue_file(options: argparse.Namespace) -> int:
 
 def _print_plan(definition: "Definition", *, as_json: bool) -> None:
     from queueing.expand import configurations
-    from queueing.keys import run_key
+    from queueing.space.names import flat
 
-    task = definition.task
-    name, command, trainer = definition.name, task.command, task.trainer
-    planned: Iterator[dict[str, Any]] = (
-        {"key": run_key(name, command, trainer, params, repeat), "params": params, "repeat": repeat}
-        for params, repeat in configurations(definition)
-    )
     if as_json:
-        print_json({"experiment": definition.name, "runs": list(planned)})
+        _print_runs(definition)
         return
     print(_understood(definition))
-    shown = [run["params"] for run in islice(planned, _SHOWN)]
-    varied = {*definition.swept, *(["seed"] if definition.repeat > 1 else [])}
+    shown = [flat(params) for params, _ in islice(configurations(definition), _SHOWN)]
+    varied = definition.varied
     print(f"  fixed     {_assigned(shown[0], [name for name in shown[0] if name not in varied])}")
     for params in shown if definition.size > 1 else []:
         print(f"    {_assigned(params, [name for name in params if name in varied])}")
     if definition.size > _SHOWN:
         print(f"  … and {definition.size - _SHOWN} more (--json lists all)")
+
+
+def _print_runs(definition: "Definition") -> None:
+    """One run a line, as it is made: a million of them need no memory."""
+    from queueing.expand import runs
+
+    print(f'{{"experiment": {json.dumps(definition.name)}, "runs": [')
+    between = ""
+    for run in runs(definition, datetime.now(UTC), "", {}):
+        row = {"key": run.key, "params": run.params, "repeat": run.repeat}
+        sys.stdout.write(between + json.dumps(row, ensure_ascii=False, allow_nan=False))
+        between = ",\n"
+    print("\n]}")
 
 
 def _assigned(params: dict[str, Any], names: Iterable[str]) -> str:
@@ -77,15 +85,16 @@ def _assigned(params: dict[str, Any], names: Iterable[str]) -> str:
 
 def _understood(definition: "Definition") -> str:
     """What the file says, in a few lines."""
+    from queueing.cli.sweeps import sweep_lines
+
     task, wants = definition.task, definition.resources
     lines = [f"{definition.name}: {definition.size} run{'s' if definition.size != 1 else ''}"]
     lines.append(f"  trainer   {task.trainer}" if task.trainer else f"  command   {' '.join(task.command)}")
     lines.append(f"  in        {task.workdir}")
-    if definition.swept:
-        how = " paired with " if definition.zipped else " × "
-        lines.append("  sweep     " + how.join(f"{name} ({len(v)})" for name, v in definition.swept.items()))
-    if definition.repeat > 1:
-        lines.append(f"  repeat    {definition.repeat} times, with seeds of their own")
+    for block in definition.blocks:
+        lines += sweep_lines(block, numbered=len(definition.blocks) > 1)
+    lines += [f"  template  {', '.join(file.name for file in task.files)}"] if task.files else []
+    lines += [f"  result    {' '.join(task.result)}"] if task.result else []
     needs = [f"{wants.gpus} GPU" if wants.gpus else "", f"{wants.cpus} CPU" if wants.cpus else ""]
     needs += [format_size(wants.memory_bytes) if wants.memory_bytes else "", *wants.tags]
     needs += [f"at most {format_duration(wants.time_s)}" if wants.time_s else ""]

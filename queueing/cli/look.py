@@ -8,7 +8,7 @@ from typing import Any
 from queueing.cli.context import opened_store, print_json
 from queueing.cli.resources import print_resources
 from queueing.cli.words import ago, differing, metric_words, param_words, state_words
-from queueing.placeholders import fill
+from queueing.placeholders import FILES, fill
 from queueing.units import format_duration, format_size
 from store.errors import ExitCode, UserError
 from store.runs import Attempt, Run, short
@@ -166,7 +166,7 @@ def _git_facts(run: Run) -> list[tuple[str, str]]:
 
 def _filled(run: Run) -> list[str]:
     try:
-        return fill(run.task.command, run.params, run.repeat)
+        return fill(run.task.command, run.params, run.repeat, {name: f"{{{name}}}" for name in FILES})
     except (ValueError, KeyError):
         return list(run.task.command)
 

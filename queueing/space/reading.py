@@ -41,6 +41,13 @@ def read_space(
     return space, mistakes
 
 
+def read_constraints(where: Sequence[str], known: Sequence[str], at: Path = ("sweep",)) -> tuple[Space, list[Mistake]]:
+    """A space of constraints alone, on parameters that come from elsewhere."""
+    mistakes: list[Mistake] = []
+    space = Space(where=tuple(_constraints(where, (*at, "where"), mistakes)))
+    return space, mistakes + _unknown_names(space, [*known, "seed"], at)
+
+
 def _parameters(table: Mapping[str, Any], at: Path, above: tuple[str, ...], mistakes: list[Mistake]) -> list[Parameter]:
     found: list[Parameter] = []
     for name, spec in table.items():
@@ -124,9 +131,11 @@ def _expression(text: str, path: Path, mistakes: list[Mistake]) -> Expression | 
 def _clashes(space: Space, fixed: Mapping[str, Any], at: Path) -> list[Mistake]:
     known = flat(fixed)
     mistakes: list[Mistake] = []
-    for name in space.names:
-        path = (*at, *name.split("."))
+    for parameter in space.parameters:
+        name, path = parameter.name, (*at, *parameter.name.split("."))
         other = clash(name, known)
+        if other == name and parameter.when is not None:
+            continue  # its value where the condition does not hold
         if other == name:
             mistakes.append((path, "is given in [params] too; keep one of them"))
         elif other is not None and (other.startswith(f"{name}.") or known[other] != {}):

@@ -59,15 +59,16 @@ def configuration(
 ) -> dict[str, Any]:
     """Flat values of the parameters that exist, in the order of the file; conditions see `fixed` (flat) too.
 
+    A fixed value of the same name is the default of a conditional parameter.
+
     `ordered` is `space.parents_first()`. `value` is asked only for those that exist.
     """
-    seen = dict(fixed)
+    seen, there = dict(fixed), set[str]()
     for parameter in ordered:
         if parameter.when is None or parameter.when.holds(seen, if_absent=False):
             seen[parameter.name] = value(parameter)
-        else:
-            seen.pop(parameter.name, None)
-    return {name: seen[name] for name in space.names if name in seen}
+            there.add(parameter.name)
+    return {name: seen[name] for name in space.names if name in there}
 
 
 def is_allowed(space: Space, fixed: Mapping[str, Any], values: Mapping[str, Any]) -> bool:

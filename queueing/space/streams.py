@@ -26,3 +26,19 @@ def uniform(seed: int, *path: str | int) -> float:
 def shuffled(items: Sequence[int], seed: int, *path: str | int) -> list[int]:
     """In a random order that depends on each item alone: one item more leaves the others in their order."""
     return sorted(items, key=lambda item: word(seed, *path, item))
+
+
+def distinct_seed(seed: int, index: int) -> int:
+    """A seed of 31 bits, which every library takes; another one for every index below 2**31."""
+    value = index ^ (word(seed, "repeat") >> 33)
+    while True:
+        value = _mixed(value)
+        if value < 2**31:  # a permutation of 32 bits, walked until it is back among 31: still a permutation
+            return value
+
+
+def _mixed(value: int) -> int:
+    """MurmurHash3's finalizer: every bit of 32 depends on every other, and no two values meet."""
+    value = (value ^ value >> 16) * 0x85EBCA6B & 0xFFFFFFFF
+    value = (value ^ value >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
+    return value ^ value >> 16

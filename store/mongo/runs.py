@@ -1,6 +1,5 @@
 """Enqueueing and looking up runs."""
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError, OperationFailure
 
+from store.blobs import blob_id
 from store.errors import AmbiguousId, BadQuery, NoSuchRun
 from store.experiments import Experiment
 from store.mongo.client import Document, Session, guarded
@@ -57,14 +57,13 @@ class Runs(NamesKept):
     @guarded
     def add_blob(self, text: str) -> str:
         """Keep a text once under the hash of its content."""
-        blob_id = hashlib.sha256(text.encode()).hexdigest()[:24]
-        self.database["blobs"].update_one({"_id": blob_id}, {"$setOnInsert": {"text": text}}, upsert=True)
-        return blob_id
+        self.database["blobs"].update_one({"_id": blob_id(text)}, {"$setOnInsert": {"text": text}}, upsert=True)
+        return blob_id(text)
 
     @guarded
-    def blob(self, blob_id: str) -> str | None:
+    def blob(self, wanted: str) -> str | None:
         """A text kept by add_blob."""
-        document = self.database["blobs"].find_one({"_id": blob_id})
+        document = self.database["blobs"].find_one({"_id": wanted})
         return document["text"] if document else None
 
     @guarded

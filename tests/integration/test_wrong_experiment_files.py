@@ -44,8 +44,14 @@ MISTAKES: list[tuple[str, str, str | bytes, str]] = [
     (
         "an expression as placeholder",
         "e.toml",
-        'name = "x"\ncommand = ["{a.b}"]\n[params]\na = 1\n',
+        'name = "x"\ncommand = ["{a[0]}"]\n[params]\na = 1\n',
         r"no parameter name",
+    ),
+    (
+        "a nested placeholder of nothing",
+        "e.toml",
+        'name = "x"\ncommand = ["{a.b}"]\n[params]\na = 1\n',
+        r"no parameter is named 'a\.b'; did you mean 'a'",
     ),
     (
         "a format that does not fit",
@@ -77,7 +83,7 @@ MISTAKES: list[tuple[str, str, str | bytes, str]] = [
         "an unknown method",
         "e.toml",
         GOOD + '[sweep]\nmethod = "bayes"\n',
-        r"sweep\.method: is 'bayes'; allowed: 'grid' or 'zip'",
+        r"sweep\.method: is 'bayes'; allowed: 'grid', 'zip', 'random', 'lhs', 'sobol' or 'halton'",
     ),
     ("no repeats", "e.toml", GOOD + "[sweep]\nrepeat = 0\n", r"sweep\.repeat: is 0; allowed: 1 or more"),
     (
@@ -153,8 +159,8 @@ MISTAKES: list[tuple[str, str, str | bytes, str]] = [
     (
         "more runs than anybody wants",
         "e.toml",
-        GOOD + f"[sweep.params]\na = {list(range(1000))}\nb = {list(range(1000))}\n",
-        r"makes 1000000 runs; allowed: at most",
+        GOOD + f"[sweep.params]\na = {list(range(3000))}\nb = {list(range(1000))}\n",
+        r"makes 3000000 runs; allowed: at most",
     ),
     (
         "a pair twice",

@@ -1,0 +1,1 @@
+"""From a space, or a table, to the points of a sweep."""
