@@ -13,6 +13,7 @@ from queueing.yaml_loader import Loader
 from store.errors import BadExperiment
 
 SUFFIXES = (".toml", ".yaml", ".yml", ".json")
+TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".ods")
 _KINDS: dict[type, str] = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false"}
 MAX_BYTES = 2 << 20
 
@@ -20,6 +21,9 @@ MAX_BYTES = 2 << 20
 def read_file(path: Path) -> tuple[dict[str, Any], str]:
     """The table and the text it was read from. Raises BadExperiment with file and line."""
     source = str(path)
+    if path.suffix.lower() in TABLES:
+        said = f'is a table; an experiment file beside it has name, command, and below [sweep]: table = "{path.name}"'
+        raise BadExperiment(source, [said])
     if path.suffix.lower() not in SUFFIXES:
         raise BadExperiment(source, [f"the name ends in {path.suffix!r}; allowed: {', '.join(SUFFIXES)}"])
     text = _text(path, source)

@@ -37,21 +37,26 @@ class Child:
     """A running child. Start it from the main thread: its death signal is bound to the thread that forks it."""
 
     def __init__(
-        self, launch: Launch, output: Path, enter: Callable[[], None] = lambda: None, starter: Sequence[str] = ()
+        self,
+        launch: Launch,
+        output: Path,
+        enter: Callable[[], None] = lambda: None,
+        starter: Sequence[str] = (),
+        answer: Path | None = None,
     ) -> None:
         """`enter` runs in the child before anything of the command does; a `starter` takes its place.
 
-        Raises OSError, ValueError.
+        `answer`: where stdout goes when it is not to go with stderr into `output`. Raises OSError, ValueError.
         """
         self.peak_memory_bytes = 0
-        with open(output, "ab") as sink:
+        with open(output, "ab") as sink, open(answer or os.devnull, "wb") as told:
             self._process = subprocess.Popen(
                 [*starter, *launch.command],
                 cwd=launch.workdir,
                 env=launch.env,
                 stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
+                stdout=told if answer else sink,
+                stderr=sink,
                 start_new_session=True,
                 preexec_fn=None if starter else _prepare(launch.nice, enter),
             )

@@ -10,7 +10,7 @@ from store.metrics import Point
 from store.runs import Progress
 
 INT64 = 2**63
-RESERVED = ("_checkpoint", "_best", "_progress", "_artifact", "_stop")
+RESERVED = ("_checkpoint", "_best", "_progress", "_artifact", "_stop", "_final")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,8 @@ class EventReader:
 
     lines: int = 0
     last_step: int = -1
+    reached: int = -1
+    """The highest step of this attempt and of what earlier ones left: where a final value belongs."""
     _counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def read(self, data: bytes, now: float) -> Batch:
@@ -81,10 +83,15 @@ class EventReader:
         metrics = {name: value for name, value in event.items() if name != "step" and not name.startswith("_")}
         if not metrics:
             return []
-        step = _step(event["step"]) if "step" in event else self.last_step + 1
-        self.last_step = step
+        step = self._step_of(event)
+        self.last_step, self.reached = step, max(step, self.reached)
         at = float(event.get("_t", now))
         return [self._point(name, step, at, _number(name, value)) for name, value in metrics.items()]
+
+    def _step_of(self, event: dict[str, Any]) -> int:
+        if "step" in event:
+            return _step(event["step"])
+        return max(self.reached, 0) if event.get("_final") is True else self.last_step + 1
 
     def _point(self, name: str, step: int, at: float, value: float) -> Point:
         name = _metric_name(name)

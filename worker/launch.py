@@ -10,6 +10,7 @@ from store.runs import Run
 from worker.gpus import Gpu, cuda_variables
 from worker.limits import thread_variables
 from worker.rundir import RunDir
+from worker.templates import placeholders
 
 TRAINER_MODULES = {"rnn": "trainer"}
 HIDDEN_VARIABLES = frozenset({"LABQ_SMTP_PASSWORD"})
@@ -39,7 +40,7 @@ def plan(run: Run, folder: RunDir, base: Mapping[str, str], resume: Path | None,
     if run.task.trainer is not None:
         command: Sequence[str] = [sys.executable, "-P", "-E", "-m", TRAINER_MODULES[run.task.trainer]]
     else:
-        command = fill(run.task.command, run.params, run.repeat)
+        command = fill(run.task.command, run.params, run.repeat, placeholders(run, folder))
     inherited = {name: value for name, value in base.items() if name not in HIDDEN_VARIABLES}
     inherited.pop("LABQ_RESUME", None)
     protocol = {
@@ -50,6 +51,8 @@ def plan(run: Run, folder: RunDir, base: Mapping[str, str], resume: Path | None,
         "LABQ_EVENTS": str(folder.events),
         "LABQ_CHECKPOINTS": str(folder.checkpoints),
     }
+    if run.task.files:
+        protocol["LABQ_FILES"] = str(folder.files)
     if resume is not None and run.checkpoint is not None:
         protocol |= {"LABQ_RESUME": str(resume), "LABQ_RESUME_STEP": str(run.checkpoint.step)}
     limits = {**thread_variables(run.resources.cpus, run.task.env), **cuda_variables(gpus, base)}

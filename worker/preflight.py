@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from queueing.placeholders import fill
+from queueing.placeholders import FILES, fill, names_in
 from queueing.refusal import Objection
 from queueing.units import format_size
 from store.runs import Run
@@ -102,7 +102,10 @@ def _missing(run: Run, environ: Mapping[str, str]) -> str:
 def _programme(run: Run) -> str:
     """A command that cannot be filled in is no matter of the machine: it fails when it is started."""
     try:
-        return fill(run.task.command, run.params, run.repeat)[0]
+        first = run.task.command[0]
+        if run.task.files and any(name in FILES for name in names_in(first)):
+            return ""  # a template, which is not there yet
+        return fill([first], run.params, run.repeat)[0]
     except (ValueError, KeyError):
         return ""
 

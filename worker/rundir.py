@@ -47,6 +47,16 @@ class RunDir:
         return self.path / "checkpoints"
 
     @property
+    def files(self) -> Path:
+        """LABQ_FILES: the filled-in copies of templates."""
+        return self.path / "files"
+
+    @property
+    def result(self) -> Path:
+        """What the result command printed."""
+        return self.path / "result.tsv"
+
+    @property
     def promised(self) -> Path:
         """How much memory the run may come to use, for those who begin beside it."""
         return self.path / "promised-bytes"

@@ -66,7 +66,7 @@ class Shipper:
     ) -> None:
         self._store, self._run, self._folder = store, run, folder
         self._pause_s, self._keep, self._superseded = pause_s, keep, superseded
-        self._reader = EventReader()
+        self._reader = EventReader(reached=max((one.last_step for one in run.summary.values()), default=-1))
         self._position = _Position(summary=dict(run.summary))
         self._cargo: _Cargo | None = None
         self._announced: list[Announced] = []  # those that wait to be published, oldest first

@@ -38,10 +38,12 @@ from worker.launch import Launch, plan
 from worker.linux import wait_readable
 from worker.memory_limit import Cgroup, MemoryLimit, memory_limit
 from worker.preflight import examine, missing, needs, shortage
+from worker.results import BadResult, append_results, plan_result, read_results
 from worker.rundir import RunDir, beginning, make_run_dir, promises
 from worker.sampler import Sampler
 from worker.shipper import Shipper
 from worker.station import Station
+from worker.templates import write_copies
 
 T = TypeVar("T")
 TAIL_BYTES = 64 * 1024
@@ -165,6 +167,7 @@ class Supervisor:
         if self._stop_for is not None:
             return Ending(reason=self._stop_for)
         try:
+            self._until_answered(lambda: write_copies(self._store, self._run, folder))
             launch = plan(self._run, folder, os.environ, resume, self._gpus.gpus)
             starter = () if isinstance(self._limit, Cgroup) else self._proven.starter(launch)
             child = Child(launch, folder.output, self._limit.enter, starter)
@@ -190,8 +193,13 @@ class Supervisor:
         sampler = Sampler(self._store, self._settings, self._run, folder.path, self._gpus.gpus)
         sampler.start()
         self._note_packages(launch)
-        exit_code = self._watch(child)
+        started_at = time.monotonic()
+        exit_code = self._watch(child, started_at)
         peak_bytes = max(child.peak_memory_bytes, sweep_descendants().peak_memory_bytes)
+        bad_result = ""
+        if exit_code == 0 and self._run.task.result and not self._interfered and not self._superseded:
+            exit_code, bad_result, more_bytes = self._extract(launch, folder, started_at)
+            peak_bytes = max(peak_bytes, more_bytes)
         sampler.stop()
         if self._superseded:
             return None
@@ -204,10 +212,33 @@ class Supervisor:
             tail=_tail(folder.output),
             peak_memory_bytes=max(peak_bytes, sampler.peaks.memory_bytes),
         )
+        if bad_result and ending.reason in (None, Reason.ERROR):
+            ending = replace(ending, reason=Reason.ERROR, message=bad_result)
         if ending.reason is Reason.OUT_OF_MEMORY and self._memory_said:
             ending = replace(ending, message=self._memory_said)
         say("ended", run=self._run.id, attempt=self._run.attempt, reason=ending.reason, exit_code=exit_code)
         return ending
+
+    def _extract(self, main: Launch, folder: RunDir, started_at: float) -> tuple[int, str, int]:
+        """The result command, watched like the main one: its exit code, what is wrong with its answer, its memory."""
+        peak_bytes = 0
+        try:
+            launch = plan_result(self._run, folder, main)
+            child = Child(launch, folder.output, self._limit.enter, answer=folder.result)
+            self._limit = self._limit.around(child.pid)
+            exit_code = self._watch(child, started_at)
+            peak_bytes = max(child.peak_memory_bytes, sweep_descendants().peak_memory_bytes)
+            if exit_code != 0:
+                return exit_code, f"the result command: {_last_words(exit_code, folder.output)}"[:500], peak_bytes
+            append_results(folder.events, read_results(folder.result))
+        except BadResult as error:
+            return 0, f"the result command: {error}", peak_bytes
+        except (OSError, ValueError) as error:
+            if is_machine_trouble(error):
+                raise
+            return 0, f"the result command: cannot be started: {error}", peak_bytes
+        say("result", run=self._run.id, attempt=self._run.attempt)
+        return 0, "", peak_bytes
 
     def _begin(self, folder: RunDir) -> Path | None:
         """Choose the newest checkpoint that verifies, fetch it, and drop what was reported after it."""
@@ -251,9 +282,8 @@ class Supervisor:
             self._noting.start()
 
     # ── watching ──
-    def _watch(self, child: Child) -> int:
+    def _watch(self, child: Child, started_at: float) -> int:
         """Until the child has ended: of itself, or because it had to. Its end is noticed at once."""
-        started_at = time.monotonic()
         kill_at: float | None = None
         while (exit_code := child.poll()) is None:
             now = time.monotonic()
@@ -362,6 +392,11 @@ def _tail(path: Path) -> str:
             return file.read().decode(errors="replace")
     except OSError:
         return ""
+
+
+def _last_words(exit_code: int, output: Path) -> str:
+    words = [line for line in _tail(output).splitlines() if line.strip()][-1:]
+    return ": ".join([f"exit code {exit_code}", *words]) if exit_code > 0 else f"signal {-exit_code}"
 
 
 def _handed_on(run: Run, ending: Ending) -> Settlement:

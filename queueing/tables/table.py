@@ -35,7 +35,7 @@ class Table:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, mode="w+b")  # noqa: SIM115 - as long as we live
         weakref.finalize(self, self._file.close)
         self._offsets, self._rows = array("Q"), array("L")
-        self._wrong: list[str] = []
+        self._wrong: list[tuple[int, int, str]] = []  # row, column, what
         self._columns: list[Column] = []
         self._kinds: dict[str, Kind] = {}
         self._read(reserved)
@@ -130,7 +130,8 @@ class Table:
     def _unknown_types(self) -> None:
         for name in self._types:
             if name not in self.names:
-                self._wrong.append(f"types.{name}: no column is named {name!r}; there are: {', '.join(self.names)}")
+                there = ", ".join(self.names)
+                self._wrong.append((0, 0, f"types.{name}: no column is named {name!r}; there are: {there}"))
 
     def _find_twins(self) -> None:
         seen = Seen()
@@ -138,16 +139,16 @@ class Table:
             if not seen.add(self._point(number).values):
                 self._complain(None, row, "has the same parameters as a row above")
         if not self._offsets:
-            self._wrong.append("has no row with values that is enabled")
+            self._wrong.append((0, 0, "has no row with values that is enabled"))
 
     # ── complaints ──
     def _complain(self, position: int | None, row: int, said: str) -> None:
         place = f"row {row}" if position is None else cell_name(self.sheet, position + 1, row)
-        self._wrong.append(f"{place}: {said}")
+        self._wrong.append((row, position or 0, f"{place}: {said}"))
 
     def _tell(self) -> None:
         if self._wrong:
-            raise UnreadableTable("\n".join(self._wrong))
+            raise UnreadableTable("\n".join(said for _, _, said in sorted(self._wrong)))
 
     # ── points ──
     def _point(self, number: int) -> Point:

@@ -51,7 +51,7 @@ MISTAKES: list[tuple[str, str, str | bytes, str]] = [
         "a nested placeholder of nothing",
         "e.toml",
         'name = "x"\ncommand = ["{a.b}"]\n[params]\na = 1\n',
-        r"no parameter is named 'a\.b'; did you mean 'a'",
+        r"no parameter is named 'a\.b'; there are: a, repeat",
     ),
     (
         "a format that does not fit",
