@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from queueing.experiment_file import ExperimentFile
-from queueing.keys import run_id, run_key
+from queueing.keys import run_id, run_keys
 from queueing.space.names import placed
 from queueing.space.streams import distinct_seed
 from queueing.sweep.block import MOST_RUNS, Block, Point
@@ -101,9 +101,10 @@ def _seed(params: Mapping[str, Any], block: Block, repeat: int) -> int:
 
 def runs(definition: Definition, queued_at: datetime, owner: str, provenance: dict[str, Any]) -> Iterator[Run]:
     """The runs, ready for the store."""
-    task, texts = definition.task, tuple(file.blob for file in definition.task.files)
+    task = definition.task
+    key_of = run_keys(definition.name, task.command, task.trainer, [file.blob for file in task.files])
     for index, one in enumerate(expanded(definition)):
-        key = run_key(definition.name, task.command, task.trainer, one.params, one.repeat, texts)
+        key = key_of(one.params, one.repeat)
         yield Run(
             id=run_id(key),
             key=key,

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from base64 import b32encode
+from collections.abc import Callable, Sequence
 from typing import Any
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -19,16 +20,36 @@ def run_key(
     templates: Sequence[str] = (),
 ) -> str:
     """SHA-256 over the canonical text of what a run is. `templates`: the ids of their texts."""
-    told = [experiment, list(command), trainer, params, repeat, *([list(templates)] if templates else [])]
-    return hashlib.sha256(canonical(told).encode()).hexdigest()
+    return run_keys(experiment, command, trainer, templates)(params, repeat)
+
+
+def run_keys(
+    experiment: str, command: Sequence[str], trainer: str | None, templates: Sequence[str] = ()
+) -> Callable[[dict[str, Any], int], str]:
+    """The keys of many runs: what they share is written, and hashed, once."""
+    shared = canonical([experiment, list(command), trainer])
+    begun = hashlib.sha256(f"{shared[:-1]},".encode())
+    rest = f",{canonical(list(templates))}]" if templates else "]"
+
+    def key(params: dict[str, Any], repeat: int) -> str:
+        made = begun.copy()
+        made.update(f"{canonical(params)},{repeat}{rest}".encode())
+        return made.hexdigest()
+
+    return key
 
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and the shortest numbers that read back the same."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _ENCODER.encode(value)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def run_id(key: str) -> str:
     """60 bits of the key as 12 characters: two different runs among a million share one in about 2 million labs."""
-    number = int(key[:15], 16)
-    return "".join(ALPHABET[(number >> shift) & 31] for shift in range(55, -1, -5))
+    return b32encode(bytes.fromhex(key[:16])).decode()[:ID_LENGTH].translate(_CROCKFORD)
+
+
+_CROCKFORD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import is_dataclass
 from datetime import datetime
 from enum import Enum
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -22,14 +23,23 @@ def to_document(value: Any) -> Document:
 
 
 def to_documents(values: Sequence[Any]) -> list[Document]:
-    """Many at once: what they share (task, resources, provenance) is converted once."""
+    """Many of one kind at once: what neighbours share (task, resources, provenance, state) is converted once."""
+    if not values:
+        return []
+    names = tuple(values[0].__dataclass_fields__)
+    stored = ["_id" if name == "id" else name for name in names]
+    fields = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
     shared: dict[int, Any] = {}
+    before: list[Any] = [None] * len(names)
+    converted: list[Any] = [None] * len(names)
     documents = []
     for value in values:
-        document = {name: plain(getattr(value, name), shared) for name in value.__dataclass_fields__}
-        if "id" in document:
-            document = {"_id": document.pop("id"), **document}
-        documents.append(document)
+        found = fields(value)
+        for position, item in enumerate(found):
+            if item is not before[position]:
+                converted[position] = item if type(item) in _ATOMS else plain(item, shared)
+        before = found
+        documents.append(dict(zip(stored, converted, strict=True)))
     return documents
 
 
@@ -69,12 +79,12 @@ def plain(value: Any, shared: dict[int, Any] | None = None) -> Any:
 
 
 def _plain(value: Any, shared: dict[int, Any] | None) -> Any:
-    if is_dataclass(value):
-        return {name: plain(getattr(value, name), shared) for name in value.__dataclass_fields__}
-    if isinstance(value, Enum):
-        return value.value
+    if type(value) is dict:
+        return {key: item if type(item) in _ATOMS else plain(item, shared) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [plain(item, shared) for item in value]
-    if isinstance(value, dict):
-        return {key: plain(item, shared) for key, item in value.items()}
-    return value
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value):
+        return {name: plain(getattr(value, name), shared) for name in value.__dataclass_fields__}
+    return {key: plain(item, shared) for key, item in value.items()} if isinstance(value, dict) else value
