@@ -1,11 +1,11 @@
 """The values a parameter may take: a choice, a range, a normal distribution. Frozen; every value comes from one number.
 
-`value_at(domain, u)` maps u, 0 < u < 1, through the inverse of the distribution function. So random numbers, Latin
+`quantile(domain)` maps u, 0 < u < 1, through the inverse of the distribution function. So random numbers, Latin
 hypercubes and low-discrepancy sequences share one mapping. `values_of(domain)` lists the values where that can be done.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
@@ -60,14 +60,20 @@ Domain = Choice | Range | Normal
 
 def value_at(domain: Domain, u: float) -> Any:
     """The value below which the share `u` of the distribution lies."""
+    return quantile(domain)(u)
+
+
+def quantile(domain: Domain) -> Callable[[float], Any]:
+    """`value_at` for many u: what hangs on the domain alone is computed once."""
     if isinstance(domain, Choice):
-        return domain.values[_chosen(domain, u)]
+        return _choosing(domain)
     if isinstance(domain, Normal):
-        return _normal_at(domain, u)
+        return _normal(domain)
     if is_listed(domain):
-        count = count_of(domain)
-        return _listed_at(domain, min(int(u * count), count - 1))
-    return _between_at(domain, u)
+        return _listing(domain)
+    if domain.integer:
+        return _log_integers(domain)
+    return _log_uniform(domain) if domain.log else _uniform(domain)
 
 
 def is_listed(domain: Domain) -> bool:
@@ -108,12 +114,39 @@ def is_continuous(domain: Domain) -> bool:
     return not is_listed(domain)
 
 
-def _chosen(domain: Choice, u: float) -> int:
-    last = len(domain.values) - 1
+def _choosing(domain: Choice) -> Callable[[float], Any]:
+    values, count = domain.values, len(domain.values)
     if not domain.weights:
-        return min(int(u * len(domain.values)), last)
+        return lambda u: values[min(int(u * count), count - 1)]
     sums = list(accumulate(domain.weights))
-    return min(bisect_right(sums, u * sums[-1]), last)
+    return lambda u: values[min(bisect_right(sums, u * sums[-1]), count - 1)]
+
+
+def _listing(domain: Range) -> Callable[[float], Any]:
+    count = count_of(domain)
+    if domain.num is not None:
+        values = values_of(domain)
+        return lambda u: values[min(int(u * count), count - 1)]
+    if domain.integer:
+        low, step = int(domain.low), int(domain.step or 1)
+        return lambda u: low + min(int(u * count), count - 1) * step
+    return lambda u: _listed_at(domain, min(int(u * count), count - 1))
+
+
+def _uniform(domain: Range) -> Callable[[float], float]:
+    low, high = float(domain.low), float(domain.high)
+    return lambda u: min(max(low + u * (high - low), low), high)
+
+
+def _log_uniform(domain: Range) -> Callable[[float], float]:
+    low, high, first, last = float(domain.low), float(domain.high), ln(domain.low), ln(domain.high)
+    return lambda u: min(max(exp(between(first, last, Decimal(u))), low), high)
+
+
+def _log_integers(domain: Range) -> Callable[[float], int]:
+    """Half a unit more on both sides, so that both ends get their share."""
+    low, high, first, last = int(domain.low), int(domain.high), ln(domain.low - 0.5), ln(domain.high + 0.5)
+    return lambda u: min(max(round(exp(between(first, last, Decimal(u)))), low), high)
 
 
 def _listed_at(domain: Range, k: int) -> Any:
@@ -137,25 +170,19 @@ def _spaced_at(domain: Range, k: int) -> Any:
     return round(value) if domain.integer else value
 
 
-def _between_at(domain: Range, u: float) -> Any:
-    if domain.integer:  # of the logarithm; half a unit more on both sides, so that both ends get their share
-        drawn = exp(between(ln(domain.low - 0.5), ln(domain.high + 0.5), Decimal(u)))
-        return int(min(max(round(drawn), domain.low), domain.high))
-    if domain.log:
-        drawn = exp(between(ln(domain.low), ln(domain.high), Decimal(u)))
-    else:
-        drawn = domain.low + u * (domain.high - domain.low)
-    return min(max(drawn, float(domain.low)), float(domain.high))
-
-
-def _normal_at(domain: Normal, u: float) -> Any:
+def _normal(domain: Normal) -> Callable[[float], Any]:
     below = 0.0 if domain.low is None else normal_share(_standard(domain, domain.low))
     up_to = 1.0 if domain.high is None else normal_share(_standard(domain, domain.high))
-    drawn = domain.mean + domain.sd * normal_quantile(min(max(below + u * (up_to - below), 2**-53), 1 - 2**-53))
-    value = _rounded(domain, exp(drawn) if domain.log else drawn)
-    low = value if domain.low is None else domain.low
-    high = value if domain.high is None else domain.high
-    return type(value)(min(max(value, low), high))
+
+    def at(u: float) -> Any:
+        z = normal_quantile(min(max(below + u * (up_to - below), 2**-53), 1 - 2**-53))
+        drawn = domain.mean + domain.sd * z
+        value = _rounded(domain, exp(drawn) if domain.log else drawn)
+        low = value if domain.low is None else domain.low
+        high = value if domain.high is None else domain.high
+        return type(value)(min(max(value, low), high))
+
+    return at
 
 
 def _standard(domain: Normal, bound: float) -> float:

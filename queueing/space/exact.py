@@ -7,7 +7,7 @@ would be another run. `decimal` rounds correctly; Python's own + - * / and sqrt 
 from decimal import Context, Decimal
 from math import erfc, sqrt
 
-_CONTEXT = Context(prec=24)
+_CONTEXT = Context(prec=20)
 
 # Wichura, Algorithm AS 241 (PPND16): the normal quantile to about 16 digits, rational functions in three ranges.
 _CENTRE = (
@@ -36,12 +36,12 @@ def decimal(value: float) -> Decimal:
 
 
 def ln(value: float | Decimal) -> Decimal:
-    """The natural logarithm of a number above 0, to 24 digits."""
+    """The natural logarithm of a number above 0, to 20 digits."""
     return _CONTEXT.ln(value if isinstance(value, Decimal) else decimal(value))
 
 
 def exp(value: float | Decimal) -> float:
-    """e to this power, correctly rounded but for one case in millions, and then the same everywhere."""
+    """e to this power, correctly rounded but for one case in thousands, and then the same everywhere."""
     return float(_CONTEXT.exp(value if isinstance(value, Decimal) else Decimal(value)))
 
 

@@ -75,7 +75,7 @@ def is_allowed(space: Space, fixed: Mapping[str, Any], values: Mapping[str, Any]
     """Whether all constraints hold. Raises BadExpression."""
     if not space.where:
         return True
-    seen = {**fixed, **values}
+    seen = {**fixed, **values} if fixed else values
     return all(constraint.holds(seen, if_absent=True) for constraint in space.where)
 
 

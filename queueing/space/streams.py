@@ -5,11 +5,12 @@ or a point that a constraint rejects changes no other number. SHA-256 in counter
 microsecond a number, beside the fifty that a run costs), but its bits hang on no library's version.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 _VERSION = b"labq sweep 1"
 _BITS = 52
+_UNIT = 2.0 ** -(_BITS + 1)
 
 
 def word(seed: int, *path: str | int) -> int:
@@ -20,7 +21,24 @@ def word(seed: int, *path: str | int) -> int:
 
 def uniform(seed: int, *path: str | int) -> float:
     """Between 0 and 1, neither included."""
-    return (2 * (word(seed, *path) >> (64 - _BITS)) + 1) * 2.0 ** -(_BITS + 1)
+    return _between(word(seed, *path))
+
+
+def stream(seed: int, *path: str | int) -> Callable[[int], float]:
+    """`uniform(seed, *path, index)` for many indices: what they share is hashed once."""
+    shared = "\0".join([str(seed), *(f"{type(part).__name__[0]}{part}" for part in path), "i"])
+    begun = sha256(_VERSION + shared.encode())
+
+    def at(index: int) -> float:
+        made = begun.copy()
+        made.update(b"%d" % index)
+        return _between(int.from_bytes(made.digest()[:8], "big"))
+
+    return at
+
+
+def _between(bits: int) -> float:
+    return (2 * (bits >> (64 - _BITS)) + 1) * _UNIT
 
 
 def shuffled(items: Sequence[int], seed: int, *path: str | int) -> list[int]:

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count, takewhile
 
-from queueing.space.streams import shuffled, uniform, word
+from queueing.space.streams import shuffled, stream, uniform, word
 
 Column = Callable[[int], float]
 
@@ -18,11 +18,7 @@ _SOBOL_BITS = 30
 
 def random_columns(names: Sequence[str], seed: int) -> list[Column]:
     """Independent numbers."""
-    return [_random(name, seed) for name in names]
-
-
-def _random(name: str, seed: int) -> Column:
-    return lambda index: uniform(seed, name, index)
+    return [stream(seed, name) for name in names]
 
 
 def latin_columns(names: Sequence[str], seed: int, samples: int) -> list[Column]:
@@ -32,7 +28,8 @@ def latin_columns(names: Sequence[str], seed: int, samples: int) -> list[Column]
 
 def _latin(name: str, seed: int, samples: int) -> Column:
     slices = array("I", shuffled(range(samples), seed, "lhs", name))
-    return lambda index: (slices[index] + uniform(seed, name, index)) / samples
+    inside = stream(seed, name)
+    return lambda index: (slices[index] + inside(index)) / samples
 
 
 def halton_columns(names: Sequence[str], seed: int) -> list[Column]:

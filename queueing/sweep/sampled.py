@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from queueing.space.domains import is_continuous, value_at
+from queueing.space.domains import is_continuous, quantile
 from queueing.space.expressions import BadExpression
 from queueing.space.space import Parameter, Space, configuration, is_allowed
 from queueing.sweep.block import MOST_CANDIDATES, Method, Point, Points, SweepMistake
@@ -19,23 +19,38 @@ def sampled_points(method: Method, space: Space, fixed: Mapping[str, Any], seed:
     Raises SweepMistake.
     """
     most = samples if method is Method.LHS else min(100 * samples + 10_000, MOST_CANDIDATES)
-    point = _maker(method, space, fixed, seed, samples, most)
-    if not space.where and any(one.when is None and is_continuous(one.domain) for one in space.parameters):
+    names = space.names
+    drawn = dict(zip(names, _drawing(space, _columns(method, names, seed, samples, most)), strict=True))
+    point = _maker(space, fixed, drawn)
+    always_new = any(one.when is None and is_continuous(one.domain) for one in space.parameters)
+    if not space.where and always_new:
         return Points(numbers=range(samples), point=point)
-    numbers = packed(_accepted(space, fixed, point, samples, most))
+    asked = _asked(space, drawn, point) if always_new else lambda number: point(number).values
+    numbers = packed(_accepted(space, fixed, asked, samples, most, always_new=always_new))
     _check(method, len(numbers), samples, most)
     return Points(numbers=numbers, point=point)
 
 
-def _maker(
-    method: Method, space: Space, fixed: Mapping[str, Any], seed: int, samples: int, most: int
-) -> Callable[[int], Point]:
-    columns = dict(zip(space.names, _columns(method, space.names, seed, samples, most), strict=True))
+_Drawn = Callable[[int], Any]
+
+
+def _drawing(space: Space, columns: list[Column]) -> list[_Drawn]:
+    """The value of each parameter in the point with a number."""
+    return [_drawn(quantile(one.domain), column) for one, column in zip(space.parameters, columns, strict=True)]
+
+
+def _drawn(value: Callable[[float], Any], column: Column) -> _Drawn:
+    return lambda number: value(column(number))
+
+
+def _maker(space: Space, fixed: Mapping[str, Any], drawn: Mapping[str, _Drawn]) -> Callable[[int], Point]:
     ordered = space.parents_first()
+    if not space.is_conditional:
+        return lambda number: Point(values={name: value(number) for name, value in drawn.items()})
 
     def point(number: int) -> Point:
         def value(parameter: Parameter) -> Any:
-            return value_at(parameter.domain, columns[parameter.name](number))
+            return drawn[parameter.name](number)
 
         try:
             return Point(values=configuration(space, ordered, fixed, value))
@@ -43,6 +58,15 @@ def _maker(
             raise SweepMistake("params", str(error)) from error
 
     return point
+
+
+def _asked(space: Space, drawn: Mapping[str, _Drawn], point: Callable[[int], Point]) -> Callable[[int], dict[str, Any]]:
+    """What the constraints want to know of a point, which is less than all of it."""
+    if space.is_conditional:
+        return lambda number: point(number).values
+    wanted = {name for constraint in space.where for name in constraint.names}
+    needed = {name: value for name, value in drawn.items() if name in wanted}
+    return lambda number: {name: value(number) for name, value in needed.items()}
 
 
 def _columns(method: Method, names: tuple[str, ...], seed: int, samples: int, most: int) -> list[Column]:
@@ -54,15 +78,16 @@ def _columns(method: Method, names: tuple[str, ...], seed: int, samples: int, mo
 
 
 def _accepted(
-    space: Space, fixed: Mapping[str, Any], point: Callable[[int], Point], samples: int, most: int
-) -> Iterator[int]:
+    space: Space, fixed: Mapping[str, Any], asked: Callable[[int], dict[str, Any]], samples: int, most: int,
+    *, always_new: bool,
+) -> Iterator[int]:  # fmt: skip
     """Numbers of the first `samples` candidates that are allowed and new, of at most `most`."""
     seen, found = Seen(), 0
     for number in count():
         if found == samples or number == most:
             return
-        values = point(number).values
-        if _allowed(space, fixed, values) and seen.add(values):
+        values = asked(number)
+        if _allowed(space, fixed, values) and (always_new or seen.add(values)):
             found += 1
             yield number
 

@@ -30,7 +30,7 @@ def to_documents(values: Sequence[Any]) -> list[Document]:
     stored = ["_id" if name == "id" else name for name in names]
     fields = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
     shared: dict[int, Any] = {}
-    before: list[Any] = [None] * len(names)
+    before: tuple[Any, ...] = (None,) * len(names)
     converted: list[Any] = [None] * len(names)
     documents = []
     for value in values:
