@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from queueing.cli.context import opened_store, print_json, settings
+from queueing.cli.context import opened_store, settings
 from queueing.units import format_duration, format_size
 from store.errors import ExitCode
 from store.runs import short
@@ -39,11 +39,17 @@ def enqueue_file(options: argparse.Namespace) -> int:
         print(_understood(definition))
     doorbell = Doorbell(redis_url(chosen), chosen.redis_timeout_s)
     with opened_store(chosen) as store, _Bar(definition.size, visible=not options.json) as bar:
-        done = enqueue(definition, store, doorbell, on_progress=bar.advance)
+        try:
+            done = enqueue(definition, store, doorbell, on_progress=bar.advance)
+        except KeyboardInterrupt:
+            said = f"labq: interrupted: the first {bar.done} of {definition.size} runs are queued"
+            print(f"{said}; the same command adds the others", file=sys.stderr)
+            raise
     if done.warning:
         print(f"labq: {done.warning}", file=sys.stderr)
     if options.json:
-        print_json({"experiment": done.experiment, "total": done.total, "added": done.added, "ids": done.ids})
+        told = {"experiment": done.experiment, "total": done.total, "added": done.added, "ids": done.ids}
+        print(json.dumps(told, indent=2 if done.added < _SHOWN else None))
     else:
         print(_queued(done.added, done.total, done.ids))
     return ExitCode.OK
@@ -117,6 +123,7 @@ class _Bar:
     """A progress bar for many runs on a terminal; silent otherwise."""
 
     def __init__(self, total: int, *, visible: bool) -> None:
+        self.done = 0
         self._total, self._visible = total, visible and total >= BAR_FROM and sys.stderr.isatty()
 
     def __enter__(self) -> "_Bar":
@@ -131,6 +138,7 @@ class _Bar:
 
     def advance(self, count: int) -> None:
         """That many more."""
+        self.done += count
         if self._visible:
             self._progress.advance(self._task, count)
 

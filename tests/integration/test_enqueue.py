@@ -1,7 +1,12 @@
 """Enqueueing through the command line, into real servers."""
 
 import json
+import os
 import resource
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -117,3 +122,61 @@ def test_from_python(store: MongoStore, tmp_path: Path, monkeypatch: pytest.Monk
     assert done.added == 3
     assert [run.params["a"] for run in labq.runs("py")] == [1, 2, 3]
     assert labq.series(done.ids[0], "loss").values == ()
+
+
+def started(file: Path) -> "subprocess.Popen[str]":
+    """`labq enqueue` as a process of its own, against the servers of this test."""
+    command = [sys.executable, "-P", "-m", "queueing.cli.main", "enqueue", str(file)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def interrupted(file: Path, store: MongoStore, number: signal.Signals) -> str:
+    """The signal as soon as some runs are queued; what was said."""
+    process = started(file)
+    deadline = time.monotonic() + 60
+    while not store.counts("many") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(number)
+    return process.communicate(timeout=60)[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_enqueue_is_continued_by_the_same_command(
+    store: MongoStore, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    file = tmp_path / "many.toml"
+    file.write_text(FILE % (list(range(150)), list(range(150))))
+    said = interrupted(file, store, number)
+    there = store.counts("many")[State.QUEUED]
+    assert 0 < there < 22_500
+    assert ("the same command adds the others" in said) is (number is signal.SIGINT)
+    done = enqueue(file, capsys)
+    assert done["total"] == 22_500
+    assert 0 < int(str(done["added"])) <= 22_500 - there, "a chunk that was under way may still have arrived"
+    assert store.counts("many") == {State.QUEUED: 22_500}
+    assert len(store.database["runs"].distinct("index")) == 22_500
+
+
+def peak_kb(file: Path) -> int:
+    process = started(file)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.stderr is not None
+    assert process.returncode == 0, process.stderr.read()
+    process.stderr.close()
+    return usage.ru_maxrss
+
+
+def test_memory_hardly_grows_with_the_number_of_runs(store: MongoStore, tmp_path: Path) -> None:
+    """A million runs take less than 300 MB: a hundred bytes each are their ids."""
+    text = (
+        'name = "%s"\ncommand = ["true", "{lr:.3e}"]\n[sweep]\nmethod = "random"\nsamples = %s\nwhere = "a != 3"\n'
+        '[sweep.params]\nlr = {low = 1e-5, high = 0.1, log = true}\na = {low = 1, high = 9, type = "int"}\n'
+    )
+    peaks = []
+    for count in (1_000, 21_000):
+        file = tmp_path / "many.toml"
+        file.write_text(text % (f"memory-{count}", count))
+        peaks.append(peak_kb(file))
+    assert peaks[1] - peaks[0] < 12_000, peaks
+    assert peaks[1] < 200_000, peaks
