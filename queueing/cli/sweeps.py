@@ -19,13 +19,14 @@ def sweep_lines(block: Block, *, numbered: bool) -> list[str]:
 
 
 def _varied(block: Block) -> str:
+    count = len(block.points.numbers)
     if block.method is Method.TABLE:
-        return f"{len(block.points.numbers)} rows of {block.source}: {', '.join(block.names)}"
+        return f"{count} row{'s' if count != 1 else ''} of {block.source}: {', '.join(block.names)}"
     if block.method in (Method.GRID, Method.ZIP):
         how = " paired with " if block.method is Method.ZIP else " × "
         return how.join(f"{one.name} ({count_of(one.domain)}{_when(one.when)})" for one in block.space.parameters)
     drawn = ", ".join(f"{one.name} {_words(one.domain)}{_when(one.when)}" for one in block.space.parameters)
-    return f"{len(block.points.numbers)} {block.method} samples of {drawn}"
+    return f"{count} {block.method} samples of {drawn}"
 
 
 def _when(condition: object) -> str:

@@ -14,6 +14,7 @@ REMARK = "#"
 MOST_COLUMNS = 500
 _KEPT = 21
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _YES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -85,6 +86,10 @@ class Census:
         if kind in (Kind.TEXT, Kind.ANY):
             return []
         return sorted(one for other, found in self.first.items() if other is not kind for one in found)
+
+    def with_comma(self) -> list[tuple[int, Any]]:
+        """(row, text) of numbers as some countries write them: no guess is safe, so nobody makes one."""
+        return [one for one in self.first.get(Kind.TEXT, []) if _COMMA.fullmatch(one[1])]
 
 
 WORDS: Mapping[Kind, str] = {Kind.NUMBER: "a number", Kind.BOOL: "true or false"}

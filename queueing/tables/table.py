@@ -119,13 +119,17 @@ class Table:
         self._file.write(json.dumps(cells, separators=(",", ":")).encode() + b"\n")
 
     def _decide(self, column: Column, census: Census) -> None:
-        kind = self._types.get(column.name) or census.kind()
-        self._kinds[column.name] = kind
-        for row, value in census.strangers(kind):
-            said = f"{_shown(value)} is not {WORDS[kind]}"
-            if column.name not in self._types:
-                said += f', as the rest of column {column.name}; if both are meant: types = {{ {column.name} = "any" }}'
+        name, kind = column.name, self._types.get(column.name) or census.kind()
+        self._kinds[name] = kind
+        with_comma = [] if name in self._types else census.with_comma()
+        for row, value in with_comma:
+            said = f"{_shown(value)} has a decimal comma; write a point, or types = {{ {name} = 'text' }}"
             self._complain(column.position, row, said)
+        hint = f', as the rest of column {name}; if both are meant: types = {{ {name} = "any" }}'
+        for row, value in census.strangers(kind):
+            if (row, value) not in with_comma:
+                said = f"{_shown(value)} is not {WORDS[kind]}"
+                self._complain(column.position, row, said + ("" if name in self._types else hint))
 
     def _unknown_types(self) -> None:
         for name in self._types:

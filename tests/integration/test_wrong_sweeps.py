@@ -114,6 +114,7 @@ MISTAKES: list[tuple[str, str, Files, list[str]]] = [
     ("the same row twice", TABLE, {"t.csv": "lr,n\n1,2\n1,2\n"}, [r"row 3: has the same parameters as a row above"]),
     ("a table that is not UTF-8", TABLE, {"t.csv": "lr\ngr\xfcn\n".encode("latin-1")}, [r"t\.csv: after row \d: byte 0xfc is not UTF-8"]),
     ("an open quote", TABLE, {"t.csv": 'lr\n"1\n'}, [r"t\.csv: row \d: is not CSV"]),
+    ("a decimal comma", TABLE, {"t.csv": "lr;n\n0,1;5\n0.2;6\n"}, [r"t\.csv: A2: '0,1' has a decimal comma; write a point"]),
     ("a reserved column", TABLE, {"t.csv": "data\n1\n"}, [r"A1: the name 'data' is reserved"]),
     # ── templates ──
     ("a template that is not there", TEMPLATE, {}, [r"line 3: template: 't\.in' is not there"]),

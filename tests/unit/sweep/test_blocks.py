@@ -1,5 +1,7 @@
 """Grids with conditions and constraints, several sweeps in one file, order."""
 
+import re
+import tomllib
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -98,3 +100,10 @@ def test_many_points_need_eight_bytes_each() -> None:
     assert made.size == 159_999
     assert taken < 2_000_000
     assert sum(1 for _ in zip(configurations(made), range(1000), strict=False)) == 1000
+
+
+def test_the_examples_of_the_documentation_are_sweeps() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "sweeps.md").read_text()
+    blocks = [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL)]
+    assert len(points(blocks[0]["sweep"])) == 60 * 3
+    assert definition(blocks[1]["sweep"]).size == 2 + 64
