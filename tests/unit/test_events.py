@@ -99,3 +99,18 @@ def test_a_broken_line_is_named_and_the_rest_counts(line: bytes, says: str) -> N
 def test_names_that_mongodb_cannot_hold_are_rewritten() -> None:
     batch = EventReader().read(lines({"step": 0, "val.loss": 1, "$x": 2}), 0.0)
     assert [point.name for point in batch.points] == ["val/loss", "_x"]
+
+
+def test_a_final_value_stands_at_the_newest_step() -> None:
+    reader = EventReader()
+    batch = reader.read(
+        b'{"step": 40, "loss": 1}\n{"step": 7, "loss": 2}\n{"accuracy": 0.5, "_final": true}\n{"loss": 3}\n', 0.0
+    )
+    assert [(point.name, point.step) for point in batch.points] == [
+        ("loss", 40),
+        ("loss", 7),
+        ("accuracy", 40),
+        ("loss", 41),
+    ]
+    later = EventReader(reached=120).read(b'{"accuracy": 0.5, "_final": true}\n', 0.0)
+    assert later.points[0].step == 120, "an attempt that resumed at its end had nothing more to log"
