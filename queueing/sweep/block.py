@@ -65,8 +65,6 @@ class Block:
     repeat: int = 1
     source: str = ""
     """Of a table: its file."""
-    said: int = 0
-    """How many points there would be without constraints."""
 
     @property
     def size(self) -> int:
