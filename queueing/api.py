@@ -18,6 +18,7 @@ from queueing.definition import define, define_table
 from queueing.doorbell import Doorbell
 from queueing.enqueue import Enqueued
 from queueing.enqueue import enqueue as enqueue_definition
+from queueing.query.asking import runs_where
 from queueing.results.asking import Ask
 from queueing.results.python import Results, results_of
 from queueing.results.record import Directions
@@ -27,7 +28,7 @@ from store.errors import UserError
 from store.metrics import Series
 from store.runs import Run
 from store.settings import load
-from store.store import RunQuery, Store
+from store.store import Store
 
 
 def enqueue(experiment: str | Path | Mapping[str, Any]) -> Enqueued:
@@ -45,10 +46,14 @@ def enqueue(experiment: str | Path | Mapping[str, Any]) -> Enqueued:
         return enqueue_definition(definition, store, Doorbell(redis_url(settings), settings.redis_timeout_s))
 
 
-def runs(experiment: str | None = None) -> list[Run]:
-    """All runs, or those of one experiment, oldest first. Raises StoreUnavailable."""
+def runs(query: str | None = None, *, sort: str = "", mongo: str = "", limit: int = 0) -> list[Run]:
+    """The runs that a query asks for, as `labq ls` understands it: `"weather"`, `"state=finished and val_loss<0.25"`.
+
+    Oldest first, or in the order of a field: `sort="val_loss"`, `sort="-params.lr"`; `limit`: the first so many, or
+    without `sort` the newest. `mongo`: a filter in MongoDB's own words. Raises BadQuery, StoreUnavailable.
+    """
     with _store() as store:
-        return store.runs(RunQuery(experiment=experiment))
+        return runs_where(query or "", store, mongo=mongo or None, sort=sort, limit=limit)
 
 
 def results(

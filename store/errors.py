@@ -5,6 +5,7 @@
     │   ├── BadSettings           an unknown or malformed setting
     │   ├── BadExperiment         a mistake in an experiment file
     │   ├── BadQuery              a question about runs that cannot be understood
+    │   ├── NoSuchView            no view is saved under this name
     │   ├── NoSuchRun             no run has this id
     │   ├── AmbiguousId           several runs begin with this id
     │   └── IllegalTransition     the run's state does not allow this
@@ -62,6 +63,10 @@ class BadExperiment(UserError):
 
 class BadQuery(UserError):
     """A question about runs that cannot be understood; the text shows the place."""
+
+
+class NoSuchView(UserError):
+    """Nobody has saved a view under this name."""
 
 
 class NoSuchRun(UserError):

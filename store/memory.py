@@ -14,13 +14,15 @@ from store.attempts import began, settled
 from store.blobs import blob_id
 from store.changes import Change, Changed
 from store.damage import Damage, Fault
-from store.errors import AmbiguousId, CheckpointDamaged, IllegalTransition, NoSuchRun, StoreFailed, Superseded
+from store.errors import AmbiguousId, BadQuery, CheckpointDamaged, IllegalTransition, NoSuchRun, StoreFailed, Superseded
 from store.events import Event
 from store.experiments import Experiment
 from store.files import open_regular
+from store.grouping import Group, Grouping, grouped
 from store.matching import matches
 from store.metrics import LogChunk, Point, Series, Shipment, extended
 from store.notices import Notice, NoticeState, notices_for
+from store.ordering import AFTER_OR_SKIP, UNORDERED, age, ordered
 from store.outcomes import Outcome, outcome_of
 from store.query import Names, param_paths
 from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, artifact_name, worth_keeping
@@ -28,6 +30,7 @@ from store.runs import Attempt as AttemptRecord
 from store.samples import Peaks, Sample, highest
 from store.states import ENDED, State, Wish, check_transition
 from store.store import Decision, RunQuery
+from store.views import View
 from store.workers import Drain, Worker, fits, is_refused
 
 
@@ -59,6 +62,7 @@ class MemoryStore:
         self._events: list[Event] = []
         self._samples: dict[str, list[tuple[Sample, datetime]]] = defaultdict(list)
         self._peaks: dict[str, Peaks] = defaultdict(Peaks)
+        self._views: dict[tuple[str, str], View] = {}
         self._metric_names: dict[str, set[str]] = defaultdict(set)
         self._param_names: dict[str, set[str]] = defaultdict(set)
 
@@ -104,8 +108,29 @@ class MemoryStore:
     def runs(self, query: RunQuery) -> list[Run]:
         """Matching runs, oldest first; with a limit: the newest ones."""
         now = self.now()
-        found = sorted((run for run in self._runs.values() if _matches(run, query, now)), key=_age)
-        return found[-query.limit :] if query.limit else found
+        after = self.run(query.after) if query.after else None
+        found = [run for run in self._runs.values() if run == after or _matches(run, query, now)]
+        if query.order is None:
+            page = _cut(sorted(found, key=age, reverse=True), after, query)
+            return page[::-1]
+        if query.after and query.skip:
+            raise BadQuery(AFTER_OR_SKIP)
+        if query.order.field in UNORDERED:
+            raise BadQuery(f"runs cannot be sorted by {query.order.field}: a run may have several")
+        return _cut(ordered(found, query.order, now), after, query)
+
+    def count(self, query: RunQuery, at_most: int, within_s: float) -> int | None:
+        """How many runs match, within bounds."""
+        del within_s
+        now = self.now()
+        return min(at_most, sum(_matches(run, query, now) for run in self._runs.values()))
+
+    def groups(self, query: RunQuery, grouping: Grouping) -> list[Group]:
+        """The matching runs counted by the value of a field."""
+        if grouping.by in UNORDERED:
+            raise BadQuery(f"runs cannot be grouped by {grouping.by}: a run may have several")
+        now = self.now()
+        return grouped((run for run in self._runs.values() if _matches(run, query, now)), grouping, now)
 
     def names(self, experiments: Sequence[str] = ()) -> Names:
         """The metrics and parameters of these experiments, or of all."""
@@ -130,9 +155,10 @@ class MemoryStore:
             for run_id, step in steps.items()
         }
 
-    def counts(self, experiment: str | None = None) -> dict[State, int]:
+    def counts(self, experiment: str | None = None, at_most: int = 0) -> dict[State, int]:
         """How many runs are in each state."""
-        return dict(Counter(r.state for r in self._runs.values() if experiment in (None, r.experiment)))
+        found = Counter(run.state for run in self._runs.values() if experiment in (None, run.experiment))
+        return {state: min(count, at_most or count) for state, count in found.items()}
 
     def experiment(self, name: str) -> Experiment | None:
         """The experiment of this name."""
@@ -193,6 +219,19 @@ class MemoryStore:
             mine = [run for run in queued if run.queue == queue]
             found.update((queue, run.experiment) for run in mine[:limit])
         return dict(found)
+
+    # ── saved views ──
+    def save_view(self, view: View) -> None:
+        """Keep a view under its owner and name."""
+        self._views[view.owner, view.name] = replace(view, saved_at=self.now())
+
+    def views(self, owner: str | None = None) -> list[View]:
+        """Saved views, by owner and name."""
+        return [view for (mine, _), view in sorted(self._views.items()) if owner in (None, mine)]
+
+    def remove_view(self, owner: str, name: str) -> bool:
+        """Forget a view."""
+        return self._views.pop((owner, name), None) is not None
 
     # ── an attempt's life ──
     def claim(self, worker: Worker, lease_s: float) -> Run | None:
@@ -544,8 +583,10 @@ def _light(run: Run) -> Run:
     return replace(run, provenance={}, history=run.history[-1:])
 
 
-def _age(run: Run) -> tuple[datetime, int]:
-    return run.queued_at, run.index
+def _cut(found: list[Run], after: Run | None, query: RunQuery) -> list[Run]:
+    """The page of a list that has the run before the page in it."""
+    begin = (0 if after is None else found.index(after) + 1) + query.skip
+    return found[begin : begin + query.limit] if query.limit else found[begin:]
 
 
 def _best_first(run: Run) -> tuple[int, datetime, int]:

@@ -198,6 +198,14 @@ class RawMongo:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """By which field a list of runs is sorted; see `store.ordering`."""
+
+    field: Field
+    descending: bool = False
+
+
 Condition = Compared | Among | Like | Contains | Missing | All | Some | Not | RawMongo
 EVERYTHING = All()
 

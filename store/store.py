@@ -13,13 +13,15 @@ from store.changes import Change, Changed
 from store.damage import Damage, Fault
 from store.events import Event
 from store.experiments import Experiment
+from store.grouping import Group, Grouping
 from store.metrics import LogChunk, Series, Shipment
 from store.notices import Notice
 from store.outcomes import Outcome
-from store.query import Condition, Names
+from store.query import Condition, Names, Order
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
 from store.samples import Peaks, Sample
 from store.states import Reason, State, Wish
+from store.views import View
 from store.workers import Drain, Worker
 
 
@@ -49,13 +51,20 @@ Decision = Settlement | Callable[[Run], Settlement]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunQuery:
-    """Which runs: every given field must match."""
+    """Which runs: every given field must match. And which of them, in what order.
+
+    Without an `order`: oldest first, and with a limit, `skip` or `after` a page counted from the newest. `after` is the
+    id of the run with which the page before ended (here its first one, as the oldest comes first).
+    """
 
     experiment: str | None = None
     states: tuple[State, ...] = ()
     ids: tuple[str, ...] = ()
     tag: str | None = None
     where: Condition | None = None
+    order: Order | None = None
+    skip: int = 0
+    after: str | None = None
     limit: int = 0
 
 
@@ -86,7 +95,13 @@ class Store(Protocol):
         """The run with this id or unique prefix. Raises NoSuchRun, AmbiguousId."""
 
     def runs(self, query: RunQuery) -> list[Run]:
-        """Matching runs, oldest first; with a limit: the newest ones. Raises BadQuery for a wrong raw filter."""
+        """A page of the matching runs. Raises NoSuchRun, BadQuery: a wrong raw filter, a field without an order."""
+
+    def count(self, query: RunQuery, at_most: int, within_s: float) -> int | None:
+        """How many runs match, counted up to `at_most`; None when even that takes longer than `within_s`."""
+
+    def groups(self, query: RunQuery, grouping: Grouping) -> list[Group]:
+        """The matching runs counted by the value of a field, in the order of the values. Reads every one of them."""
 
     def names(self, experiments: Sequence[str] = ()) -> Names:
         """The metrics and parameters of these experiments, or of all. Kept as they come: no run is read."""
@@ -103,8 +118,8 @@ class Store(Protocol):
         A metric without a point at that very step is left out.
         """
 
-    def counts(self, experiment: str | None = None) -> dict[State, int]:
-        """How many runs are in each state."""
+    def counts(self, experiment: str | None = None, at_most: int = 0) -> dict[State, int]:
+        """How many runs are in each state; `at_most` ends the counting of each, which bounds the time."""
 
     def experiment(self, name: str) -> Experiment | None:
         """The experiment of this name."""
@@ -139,6 +154,16 @@ class Store(Protocol):
 
     def waiting_experiments(self, limit: int) -> dict[tuple[str, str], int]:
         """(queue, experiment) of the queued runs that are next, `limit` at most of each queue."""
+
+    # ── saved views ──
+    def save_view(self, view: View) -> None:
+        """Keep a view under its owner and name; it replaces one of the same name."""
+
+    def views(self, owner: str | None = None) -> list[View]:
+        """Saved views, by owner and name."""
+
+    def remove_view(self, owner: str, name: str) -> bool:
+        """Forget a view; False when there was none."""
 
     # ── an attempt's life ──
     def claim(self, worker: Worker, lease_s: float) -> Run | None:

@@ -1,37 +1,18 @@
-"""`labq ls`, `labq show`."""
+"""`labq show`."""
 
 import argparse
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
 from queueing.cli.context import opened_store, print_json
 from queueing.cli.resources import print_resources
-from queueing.cli.words import ago, differing, metric_words, param_words, state_words
+from queueing.cli.words import param_words, state_words
 from queueing.placeholders import FILES, fill
 from queueing.units import format_duration, format_size
 from store.errors import ExitCode, UserError
-from store.runs import Attempt, Run, short
+from store.runs import Attempt, Run
 from store.samples import Sample
-from store.states import State
-from store.store import RunQuery, Store
-
-
-def ls(options: argparse.Namespace) -> int:
-    """One line per run; the parameters shown are those that differ."""
-    query = RunQuery(experiment=options.experiment, states=_states(options.state), tag=options.tag, limit=options.limit)
-    with opened_store() as store:
-        runs = store.runs(query)
-        counts = store.counts(options.experiment)
-    if options.json:
-        print_json([_row(run) for run in runs])
-        return ExitCode.OK
-    if not runs:
-        print("no runs" + (" match" if any([options.experiment, options.state, options.tag]) else " yet"))
-        return ExitCode.OK
-    _print_table(runs)
-    print(", ".join(f"{counts[state]} {state}" for state in State if counts.get(state)))
-    return ExitCode.OK
+from store.store import Store
 
 
 def show(options: argparse.Namespace) -> int:
@@ -82,51 +63,6 @@ def _text_of(store: Store, run: Run, *, diff: bool) -> str:
     if text is None:
         raise UserError(f"run {run.id}: no {'diff' if diff else 'list of packages'} is known")
     return text if text.endswith("\n") else text + "\n"
-
-
-def _states(names: list[str]) -> tuple[State, ...]:
-    unknown = [name for name in names if name not in set(State)]
-    if unknown:
-        raise UserError(f"{unknown[0]!r} is no state; allowed: {', '.join(State)}")
-    return tuple(State(name) for name in names)
-
-
-def _print_table(runs: list[Run]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    names = differing(runs)
-    table = Table("run", "experiment", "state", "done", "try", "params", "metrics", "queued", box=None, pad_edge=False)
-    now = datetime.now(UTC)
-    for run in runs:
-        done = f"{run.progress.fraction:.0%}" if run.progress else ""
-        table.add_row(
-            short(run.id),
-            run.experiment,
-            state_words(run),
-            done,
-            str(run.attempt or ""),
-            param_words(run, names),
-            metric_words(run),
-            ago(run.queued_at, now),
-        )
-    Console().print(table)
-
-
-def _row(run: Run) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "experiment": run.experiment,
-        "state": run.state,
-        "reason": run.reason,
-        "attempt": run.attempt,
-        "params": run.params,
-        "repeat": run.repeat,
-        "progress": run.progress.fraction if run.progress else None,
-        "metrics": {name: summary.last for name, summary in run.summary.items()},
-        "queued_at": run.queued_at,
-        "ended_at": run.ended_at,
-    }
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

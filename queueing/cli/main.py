@@ -10,7 +10,7 @@ from queueing.shadowing import prefer_own_packages
 
 prefer_own_packages()
 
-from queueing.cli.parser import build_parser  # noqa: E402
+from queueing.cli.parser import build_parser, whole  # noqa: E402
 from store.errors import ExitCode, LabqError  # noqa: E402
 
 
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows ASCII only is no reason to fail
-    options = build_parser().parse_args(arguments)
+    options = build_parser().parse_args(whole(sys.argv[1:] if arguments is None else arguments))
     module, function = options.target.split(":")
     try:
         code = int(getattr(import_module(module), function)(options) or ExitCode.OK)

@@ -35,7 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
     verb("notify", "notify.cli:notify", "send the mails that are owed", _notify)
     verb("top", "queueing.cli.top:top", "the whole lab, live: workers, machines, GPUs, runs, queues", _top)
-    verb("ls", "queueing.cli.look:ls", "list runs", _which_runs)
+    verb("ls", "queueing.cli.ls:ls", "list runs: all, or those a query asks for", _which_runs, _table)
+    verb("views", "queueing.cli.ls:views", "list what was saved with `labq ls --save`", _views)
     verb("best", "queueing.cli.best:best_runs", "the best run of an experiment, overall and cell by cell", _best_of)
     verb("results", "queueing.cli.results:results", "tables of results, on the terminal or as files", results_options)
     verb("show", "queueing.cli.look:show", "show everything about a run", _run, _show)
@@ -57,6 +58,17 @@ def build_parser() -> argparse.ArgumentParser:
     verb("config", "queueing.cli.config:config", "show each setting, its value and where it comes from")
     verb("demo", "worker.demo.cli:demo", "see all of it in about a minute, in a temporary place", _demo)
     return parser
+
+
+def whole(arguments: list[str]) -> list[str]:
+    """`--sort -val_loss` as `--sort=-val_loss`: argparse would take what begins with a dash for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--sort" and argument.startswith("-") and not argument.startswith("--"):
+            joined[-1] = f"--sort={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _file(parser: argparse.ArgumentParser) -> None:
@@ -86,10 +98,32 @@ def _runs(parser: argparse.ArgumentParser) -> None:
 
 
 def _which_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("experiment", metavar="EXPERIMENT", nargs="?", help="only runs of this experiment")
+    parser.add_argument(
+        "query", metavar="QUERY", nargs="*",
+        help="such as weather, 'state=finished and val_loss<0.25 and tag:paper', @NAME (see README, Asking)",
+    )  # fmt: skip
     parser.add_argument("--state", action="append", metavar="STATE", default=[], help="only this state; repeatable")
     parser.add_argument("--tag", metavar="TAG", help="only runs with this tag")
-    parser.add_argument("-n", "--limit", type=_count, default=50, metavar="N", help="the newest N (default 50; 0: all)")
+    parser.add_argument(
+        "--mongo", metavar="JSON", help='a filter in MongoDB\'s own words: {"summary.loss.min": {"$lt": 1}}'
+    )
+    parser.add_argument("-n", "--limit", type=_count, metavar="N", help="so many (default 50; 0: all)")
+    parser.add_argument("--offset", type=_count, default=0, metavar="N", help="leave the first N out")
+    parser.add_argument("--after", metavar="RUN", help="the page that follows this run")
+
+
+def _table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-c", "--columns", metavar="FIELDS", help="such as val_loss,params.lr,best.val_loss,duration")
+    parser.add_argument("--sort", metavar="FIELD", help="by a field; -FIELD: the greatest first")
+    parser.add_argument(
+        "--group", metavar="FIELD", help="count by experiment, state, params.lr, …; -c best.val_loss: the best"
+    )
+    parser.add_argument("--save", metavar="NAME", help="save query, columns, order and group; then: labq ls @NAME")
+
+
+def _views(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="those of other people too")
+    parser.add_argument("--remove", action="append", metavar="NAME", default=[], help="forget this one; repeatable")
 
 
 def _logs(parser: argparse.ArgumentParser) -> None:

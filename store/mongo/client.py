@@ -25,7 +25,7 @@ Session = ClientSession
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_AWAY_CODES = frozenset({50, 89, 91, 189, 262, 10107, 11600, 11602, 13435, 13436})
+AWAY_CODES = frozenset({50, 89, 91, 189, 262, 10107, 11600, 11602, 13435, 13436})
 """Server codes that mean "not now": time-outs, shutdown, stepping down, not primary."""
 
 
@@ -110,7 +110,7 @@ def guarded(method: Callable[P, T]) -> Callable[P, T]:
 
 
 def _wrapped(error: PyMongoError) -> Exception:
-    if error.timeout or isinstance(error, ConnectionFailure | WTimeoutError) or _code(error) in _AWAY_CODES:
+    if error.timeout or isinstance(error, ConnectionFailure | WTimeoutError) or _code(error) in AWAY_CODES:
         return StoreUnavailable(f"MongoDB does not answer: {_first_sentence(error)}")
     return StoreFailed(f"MongoDB refused: {error}")
 

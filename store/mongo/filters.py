@@ -59,6 +59,8 @@ PATHS: dict[RunField, str] = {
 }
 """Fields whose name in the document is another one."""
 
+EMPTY_IS_MISSING = frozenset({RunField.MESSAGE, RunField.REMARK})
+
 _PROGRESS: Document = {
     "$cond": [
         {"$gt": ["$progress.total", 0]},
@@ -102,15 +104,15 @@ def to_filter(condition: Condition) -> Document:
         case Not(part=part):
             return _negated(part)
         case Missing(field=field):
-            return _missing(field)
+            return missing(field)
         case Compared(field=field, op=op, value=value):
-            return _compared(field, op, value)
+            return _not_empty(field, _compared(field, op, value))
         case Among(field=field, values=values):
-            return _among(field, values)
+            return _not_empty(field, _among(field, values))
         case Like(field=field, pieces=pieces):
-            return {path(field): {"$regex": _glob(pieces)}}
+            return _not_empty(field, {path(field): {"$regex": _glob(pieces)}})
         case Contains(field=field, text=text):
-            return {path(field): {"$regex": re.escape(text), "$options": "i"}}
+            return _not_empty(field, {path(field): {"$regex": re.escape(text), "$options": "i"}})
         case RawMongo(text=text):
             return raw_filter(text)
 
@@ -142,6 +144,11 @@ def _compared(field: Field, op: Op, value: Value) -> Document:
     return {path(field): {_OPERATORS[op]: value}}
 
 
+def _not_empty(field: Field, found: Document) -> Document:
+    """An empty message is no message."""
+    return {"$and": [found, {path(field): {"$ne": ""}}]} if field in EMPTY_IS_MISSING else found
+
+
 def _among(field: Field, values: tuple[Value, ...]) -> Document:
     if isinstance(field, RunField) and (field in COMPUTED or KINDS.get(field) is Kind.ID):
         return {"$or": [_compared(field, Op.EQUAL, value) for value in values]} if values else _NOTHING
@@ -163,12 +170,13 @@ def _negated(part: Condition) -> Document:
     return {"$nor": [to_filter(part)]}
 
 
-def _missing(field: Field) -> Document:
+def missing(field: Field) -> Document:
+    """The filter for runs in which a field has no value."""
     if field is RunField.PROGRESS:
         return {"progress": None}
     if isinstance(field, RunField) and field in COMPUTED:
         return {"$expr": {"$not": [{"$isNumber": COMPUTED[field]}]}}
-    if field in (RunField.MESSAGE, RunField.REMARK):
+    if field in EMPTY_IS_MISSING:
         return {path(field): {"$in": [None, ""]}}
     if field in (RunField.TAG, RunField.COMMAND):
         return {f"{path(field)}.0": {"$exists": False}}

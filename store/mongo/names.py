@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from store.mongo.client import Connected, Document, guarded
 from store.query import Names, param_paths
+from store.states import State
 
 EVERYWHERE = "*"
 """The document of all experiments together; no experiment can have this name."""
@@ -60,12 +61,13 @@ class NamesKept(Connected):
 
     def _looked_up(self, experiment: str) -> Document:
         """For runs of an earlier labq, which kept no names: those of the newest and the oldest runs."""
-        match = {} if experiment == EVERYWHERE else {"experiment": experiment}
+        states = {"$in": [state.value for state in State]}  # so that the index of an experiment gives the order
+        match = {} if experiment == EVERYWHERE else {"experiment": experiment, "state": states}
         fields = {"params": 1, "summary": 1}
         metrics: set[str] = set()
         params: set[str] = set()
         for order in (1, -1):
-            newest = self.database["runs"].find(match, fields).sort([("queued_at", order), ("index", order)])
+            newest = self.database["runs"].find(match, fields).sort([("queued_at", order)])
             for document in newest.limit(_LOOKED_AT):
                 metrics |= set(document["summary"])
                 params |= param_paths(document["params"])

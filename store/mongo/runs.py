@@ -7,28 +7,30 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING
-from pymongo.errors import BulkWriteError, OperationFailure
+import pymongo
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from store.blobs import blob_id
-from store.errors import AmbiguousId, BadQuery, NoSuchRun
+from store.errors import AmbiguousId, BadQuery, NoSuchRun, StoreUnavailable
 from store.experiments import Experiment
-from store.mongo.client import Document, Session, guarded
+from store.grouping import Group, Grouping
+from store.mongo.client import AWAY_CODES, Document, Session, guarded
 from store.mongo.codec import from_document, to_document, to_documents
 from store.mongo.filters import to_filter
+from store.mongo.groups import Groups
 from store.mongo.names import NamesKept
-from store.query import RawMongo, param_paths, walk
+from store.mongo.ordered_pages import OLDEST_FIRST, Pages
+from store.query import All, Among, Compared, Condition, RawMongo, RunField, param_paths, walk
 from store.runs import Run
 from store.states import State
 from store.store import RunQuery
 
 _DUPLICATE_KEY = 11000
 _PAGE = 10_000
-_BAD_FILTER = frozenset({2, 9, 14, 40, 51091, 51108})
-"""BadValue, FailedToParse, TypeMismatch, …: what MongoDB answers to a filter that makes no sense."""
+_QUESTION_S = 30.0
 
 
-class Runs(NamesKept):
+class Runs(NamesKept, Pages, Groups):
     """The `runs`, `experiments` and `blobs` collections."""
 
     @guarded
@@ -84,12 +86,15 @@ class Runs(NamesKept):
 
     @guarded
     def runs(self, query: RunQuery) -> list[Run]:
-        """Matching runs, oldest first; with a limit: the newest ones."""
-        order = DESCENDING if query.limit else ASCENDING
-        cursor = self.database["runs"].find(filter_of(query)).sort([("queued_at", order), ("index", order)])
-        with raw_filters_are_users(query):
-            found = [from_document(Run, document) for document in cursor.limit(query.limit)]
-        return found[::-1] if query.limit else found
+        """A page of the matching runs."""
+        match, after = filter_of(query), self.run(query.after) if query.after else None
+        with self._asking(query):
+            if query.order is not None:
+                return self._by_field(match, query.order, after, query.skip, query.limit, self.now())
+            if after is not None or query.skip or query.limit:
+                return self._by_age(match, after, query.skip, query.limit)[::-1]
+            cursor = self.database["runs"].find(match).sort(OLDEST_FIRST)
+            return [from_document(Run, document) for document in cursor]
 
     @guarded
     def run_ids(self, query: RunQuery) -> list[str]:
@@ -105,11 +110,29 @@ class Runs(NamesKept):
                 return ids
 
     @guarded
-    def counts(self, experiment: str | None = None) -> dict[State, int]:
-        """How many runs are in each state."""
+    def count(self, query: RunQuery, at_most: int, within_s: float) -> int | None:
+        """How many runs match, within bounds."""
+        try:
+            with raw_filters_are_users(query), pymongo.timeout(within_s):  # no longer, whatever is asked
+                return self.database["runs"].count_documents(filter_of(query), limit=at_most)
+        except PyMongoError as error:
+            if error.timeout:
+                return None
+            raise
+
+    @guarded
+    def groups(self, query: RunQuery, grouping: Grouping) -> list[Group]:
+        """The matching runs counted by the value of a field."""
+        with self._asking(query):
+            return self._grouped(filter_of(query), grouping)
+
+    @guarded
+    def counts(self, experiment: str | None = None, at_most: int = 0) -> dict[State, int]:
+        """How many runs are in each state: from the index alone."""
         match = {"experiment": experiment} if experiment else {}
-        groups = self.database["runs"].aggregate([{"$match": match}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}])
-        return {State(group["_id"]): group["n"] for group in groups}
+        limit: dict[str, Any] = {"limit": at_most} if at_most else {}
+        found = {s: self.database["runs"].count_documents({**match, "state": s.value}, **limit) for s in State}
+        return {state: count for state, count in found.items() if count}
 
     @guarded
     def experiment(self, name: str) -> Experiment | None:
@@ -121,6 +144,28 @@ class Runs(NamesKept):
     def experiments(self) -> list[Experiment]:
         """All experiments, newest first."""
         return [from_document(Experiment, d) for d in self.database["experiments"].find().sort("created_at", -1)]
+
+    @contextmanager
+    def _asking(self, query: RunQuery) -> Iterator[None]:
+        """A question may take longer than a write, and one that takes too long can be narrowed."""
+        within_s = max(_QUESTION_S, self.timeout_s)
+        try:
+            with raw_filters_are_users(query), pymongo.timeout(within_s):
+                yield
+        except PyMongoError as error:
+            if not error.timeout or not self._answers():
+                raise
+            raise BadQuery(
+                f"this takes MongoDB longer than {within_s:g} s, for it has to read too many runs; "
+                "narrow it: to an experiment, a state, or a time such as created > -30d"
+            ) from error
+
+    def _answers(self) -> bool:
+        """Whether the server is there at all."""
+        try:
+            return bool(self.now())
+        except StoreUnavailable:
+            return False
 
     def _note_names(self, runs: Sequence[Run]) -> None:
         """Before the runs: a name that nobody has yet does no harm, one that is not known does."""
@@ -162,7 +207,19 @@ def filter_of(query: RunQuery) -> Document:
         match["tags"] = query.tag
     if query.where is not None and (where := to_filter(query.where)):
         match["$and"] = [where]
+    if "state" not in match and (query.experiment or _is_of_experiments(query.where)):
+        # So that one index answers for an experiment, in any states, in the order of time.
+        match["state"] = {"$in": [state.value for state in State]}
     return match
+
+
+def _is_of_experiments(where: Condition | None) -> bool:
+    match where:
+        case All(parts=parts):
+            return any(_is_of_experiments(part) for part in parts)
+        case Compared(field=RunField.EXPERIMENT) | Among(field=RunField.EXPERIMENT):
+            return True
+    return False
 
 
 @contextmanager
@@ -172,6 +229,6 @@ def raw_filters_are_users(query: RunQuery) -> Iterator[None]:
         yield
     except OperationFailure as error:
         is_raw = query.where is not None and any(isinstance(part, RawMongo) for part in walk(query.where))
-        if not is_raw or error.timeout or error.code not in _BAD_FILTER:
+        if not is_raw or error.timeout or error.code in AWAY_CODES:
             raise
         raise BadQuery(f"MongoDB refuses the filter: {(error.details or {}).get('errmsg', error)}") from error

@@ -1,16 +1,19 @@
 """Collections, indexes and validators: created by labq, with a version."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+import pymongo
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from store.errors import StoreFailed
+from store.logbook import say
 from store.mongo.client import Document, guarded
 from store.states import Reason, State
 
-VERSION = 4
+VERSION = 5
 
 _UP, _DOWN = ASCENDING, DESCENDING
 
@@ -18,14 +21,24 @@ QUEUE_ORDER = [("state", _UP), ("queue", _UP), ("priority", _DOWN), ("queued_at"
 CLAIM_ORDER = [*QUEUE_ORDER[:2], ("resources", _UP), *QUEUE_ORDER[2:]]
 """A worker looks only among runs whose demands it meets, however many others come before them."""
 
+_BY_AGE = (("queued_at", _UP), ("index", _UP), ("_id", _UP))
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
 INDEXES: dict[str, list[IndexModel]] = {
     "experiments": [IndexModel([("created_at", _DOWN)])],
     "runs": [
         IndexModel([("key", _UP)], unique=True),
         IndexModel(QUEUE_ORDER),
         IndexModel(CLAIM_ORDER),
-        IndexModel([("experiment", _UP), ("queued_at", _UP), ("index", _UP)]),
-        IndexModel([("queued_at", _UP), ("index", _UP)]),
+        IndexModel([*_BY_AGE]),
+        IndexModel([("state", _UP), *_BY_AGE]),
+        IndexModel([("experiment", _UP), ("state", _UP), *_BY_AGE]),
+        IndexModel([("tags", _UP), *_BY_AGE], partialFilterExpression={"tags": {"$gt": ""}}),
+        IndexModel([("reason", _UP), *_BY_AGE], partialFilterExpression={"reason": {"$gt": ""}}),
+        IndexModel([("started_at", _UP)], partialFilterExpression={"started_at": {"$gt": _LONG_AGO}}),
+        IndexModel([("ended_at", _UP)], partialFilterExpression={"ended_at": {"$gt": _LONG_AGO}}),
+        # Any parameter and any number of any metric, to find runs and to sort them.
+        IndexModel([("$**", _UP)], name="values", wildcardProjection={"params": 1, "summary": 1}),
         IndexModel([("lease.until", _UP)], partialFilterExpression={"state": State.RUNNING.value}),
         IndexModel([("lease.worker", _UP)], partialFilterExpression={"state": State.RUNNING.value}),
     ],
@@ -46,8 +59,15 @@ INDEXES: dict[str, list[IndexModel]] = {
     "drains": [],
     "locks": [],
     "names": [],
+    "views": [],
     "blobs": [],
 }
+
+
+REPLACED = {"runs": ("experiment_1_queued_at_1_index_1", "queued_at_1_index_1")}
+"""Indexes of earlier versions that others do the work of now."""
+_BUILDING_S = 3600.0
+"""The indexes of a million runs take minutes to build, once; runs go on meanwhile."""
 
 
 def _object(required: dict[str, Any]) -> dict[str, Any]:
@@ -89,10 +109,15 @@ def ensure_schema(database: Database[Document]) -> None:
         raise StoreFailed(f"database {database.name} has schema {version}, this labq knows {VERSION}: upgrade labq")
     if version == VERSION:
         return
-    for name, indexes in INDEXES.items():
-        _ensure_collection(database, name)
-        if indexes:
-            database[name].create_indexes(indexes)
+    if version:
+        say("schema-upgrade", database=database.name, old=version, new=VERSION)
+    with pymongo.timeout(_BUILDING_S):
+        for name, indexes in INDEXES.items():
+            _ensure_collection(database, name)
+            if indexes:
+                database[name].create_indexes(indexes)
+        for name, replaced in REPLACED.items():
+            _drop_indexes(database, name, replaced)
     database["meta"].update_one({"_id": "schema"}, {"$max": {"version": VERSION}}, upsert=True)
 
 
@@ -106,4 +131,14 @@ def _ensure_collection(database: Database[Document], name: str) -> None:
         database.command("collMod", name, validator=validator)
 
 
+def _drop_indexes(database: Database[Document], collection: str, names: tuple[str, ...]) -> None:
+    for name in set(names) & set(database[collection].index_information()):
+        try:
+            database[collection].drop_index(name)
+        except OperationFailure as error:
+            if error.code != _INDEX_NOT_FOUND:  # else somebody else has dropped it at the same moment
+                raise
+
+
+_INDEX_NOT_FOUND = 27
 _NAMESPACE_EXISTS = 48

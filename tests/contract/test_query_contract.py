@@ -1,18 +1,21 @@
 """Whatever is asked of random runs: MongoDB answers what the evaluation on each Run says."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from store.errors import BadQuery
+from store.grouping import Extreme, Group, Grouping, grouped, key_of
 from store.matching import matches
 from store.memory import MemoryStore
 from store.metrics import Point, Shipment, summarize
 from store.mongo import MongoStore
+from store.ordering import UNORDERED, ordered
 from store.query import (
     EVERYTHING,
     KINDS,
@@ -28,6 +31,7 @@ from store.query import (
     Names,
     Not,
     Op,
+    Order,
     Param,
     RawMongo,
     RunField,
@@ -37,6 +41,7 @@ from store.query import (
 from store.runs import Attempt, Ending, MetricSummary, Progress, Resources, Run, Task
 from store.states import Reason, State
 from store.store import RunQuery, Store
+from store.views import View
 from store.workers import Worker
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -159,7 +164,9 @@ conditions = some.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate]
+)
 @given(data=some.data())
 def test_mongodb_answers_what_the_evaluation_on_each_run_says(mongo_store: MongoStore, data: some.DataObject) -> None:
     mongo_store.database["runs"].delete_many({})
@@ -169,6 +176,63 @@ def test_mongodb_answers_what_the_evaluation_on_each_run_says(mongo_store: Mongo
         expected = {run.id for run in runs if matches(condition, run, datetime.now(UTC))}
         found = {run.id for run in mongo_store.runs(RunQuery(where=condition))}
         assert found == expected, condition
+
+
+sortable = metrics | params | some.sampled_from([field for field in RunField if field not in UNORDERED])
+ticking = {RunField.DURATION}
+"""A running run gets older between two answers."""
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate]
+)
+@given(data=some.data())
+def test_pages_make_up_the_ordered_list_whatever_their_size(mongo_store: MongoStore, data: some.DataObject) -> None:
+    mongo_store.database["runs"].delete_many({})
+    runs = [data.draw(random_runs(number)) for number in range(9)]
+    mongo_store.add_runs(runs)
+    for field in data.draw(some.lists(sortable, min_size=4, max_size=4)):
+        order = Order(field=field, descending=data.draw(some.booleans()))
+        where = data.draw(some.sampled_from([EVERYTHING, Compared(field=RunField.PRIORITY, op=Op.EQUAL, value=0)]))
+        expected = [run.id for run in ordered((r for r in runs if matches(where, r, NOW)), order, datetime.now(UTC))]
+        if field in ticking and any(run.state is State.RUNNING for run in runs):
+            continue
+        assert [run.id for run in mongo_store.runs(RunQuery(where=where, order=order))] == expected, order
+        for size in (1, 2, 4):
+            assert paged(mongo_store, RunQuery(where=where, order=order, limit=size)) == expected, (order, size)
+            for skip in range(0, len(expected) + 1, size):
+                page = mongo_store.runs(RunQuery(where=where, order=order, limit=size, skip=skip))
+                assert [run.id for run in page] == expected[skip : skip + size], (order, size, skip)
+
+
+def paged(store: Store, query: RunQuery) -> list[str]:
+    """The whole list, each page asked for by the last run of the one before."""
+    found: list[str] = []
+    while page := store.runs(replace(query, after=found[-1] if found else None)):
+        found += [run.id for run in page]
+        assert len(found) < 100
+    return found
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate]
+)
+@given(data=some.data())
+def test_groups_are_those_of_the_evaluation_on_each_run(mongo_store: MongoStore, data: some.DataObject) -> None:
+    mongo_store.database["runs"].delete_many({})
+    runs = [data.draw(random_runs(number)) for number in range(8)]
+    mongo_store.add_runs(runs)
+    for field in data.draw(some.lists(sortable.filter(lambda field: field not in ticking), min_size=5, max_size=5)):
+        chosen = data.draw(some.lists(some.builds(Extreme, metric=metrics, greatest=some.booleans()), max_size=2))
+        grouping = Grouping(by=field, extremes=tuple(chosen))
+        found, expected = mongo_store.groups(RunQuery(), grouping), grouped(runs, grouping, NOW)
+        assert [told(group) for group in found] == [told(group) for group in expected], grouping
+
+
+def told(group: Group) -> tuple[Any, ...]:
+    """Comparable, NaN and -0.0 included."""
+    reached = [one and (one.value + 0.0, one.run) for one in group.reached]
+    return key_of(group.value), sorted(group.states.items()), reached
 
 
 @pytest.fixture(params=["memory", "mongo"])
@@ -187,7 +251,61 @@ def shipment(name: str, value: float) -> Shipment:
     return Shipment(events_from=0, events_to=10, lines_to=1, points=(point,), output_from=0)
 
 
+def a_summary(loss: float | None) -> dict[str, MetricSummary]:
+    return {} if loss is None else {"loss": MetricSummary(last=loss, last_step=0, count=1)}
+
+
 class TestAsking:
+    def test_pages_by_age_go_from_the_newest_to_the_oldest(self, store: Store) -> None:
+        same_time = [a_run(f"r{i}", index=i // 2) for i in range(7)]
+        store.add_runs(same_time)
+        newest = store.runs(RunQuery(limit=3))
+        assert [run.id for run in newest] == ["r4", "r5", "r6"]
+        assert [run.id for run in store.runs(RunQuery(limit=3, after="r4"))] == ["r1", "r2", "r3"]
+        assert [run.id for run in store.runs(RunQuery(limit=3, skip=3))] == ["r1", "r2", "r3"]
+        assert [run.id for run in store.runs(RunQuery(limit=3, skip=6))] == ["r0"]
+        assert store.runs(RunQuery(limit=3, skip=7)) == []
+        assert [run.id for run in store.runs(RunQuery(skip=5))] == ["r0", "r1"]
+
+    def test_a_metric_that_is_missing_comes_last_in_both_directions(self, store: Store) -> None:
+        values = {"r1": 2.0, "r2": None, "r3": NAN, "r4": -INF, "r5": 1.0}
+        store.add_runs([a_run(name, summary=a_summary(value)) for name, value in values.items()])
+        up, down = (Order(field=Metric(name="loss"), descending=descending) for descending in (False, True))
+        assert [run.id for run in store.runs(RunQuery(order=up))] == ["r4", "r5", "r1", "r3", "r2"]
+        assert [run.id for run in store.runs(RunQuery(order=down))] == ["r1", "r5", "r4", "r3", "r2"]
+
+    @pytest.mark.parametrize("field", [RunField.TAG, RunField.HOST])
+    def test_what_a_run_has_several_of_gives_no_order(self, store: Store, field: RunField) -> None:
+        with pytest.raises(BadQuery, match="may have several"):
+            store.runs(RunQuery(order=Order(field=field)))
+        with pytest.raises(BadQuery, match="may have several"):
+            store.groups(RunQuery(), Grouping(by=field))
+
+    def test_an_ordered_page_begins_after_a_run_or_at_an_offset(self, store: Store) -> None:
+        store.add_runs([a_run("r1")])
+        with pytest.raises(BadQuery, match="not both"):
+            store.runs(RunQuery(order=Order(field=RunField.PRIORITY), after="r1", skip=1))
+
+    def test_counts_end_where_they_are_told(self, store: Store) -> None:
+        store.add_runs([a_run(f"r{i}", priority=i, state=State.FAILED if i > 2 else State.QUEUED) for i in range(5)])
+        high = Compared(field=RunField.PRIORITY, op=Op.AT_LEAST, value=1)
+        assert store.count(RunQuery(where=high), 10, 5.0) == 4
+        assert store.count(RunQuery(where=high), 2, 5.0) == 2
+        assert store.counts() == {State.QUEUED: 3, State.FAILED: 2}
+        assert store.counts("exp", at_most=1) == {State.QUEUED: 1, State.FAILED: 1}
+
+    def test_a_view_is_kept_under_its_owner_and_name(self, store: Store) -> None:
+        view = View(owner="ann", name="good", query="val_loss < 0.3", sort="-val_loss", limit=5)
+        store.save_view(view)
+        store.save_view(replace(view, owner="bob"))
+        store.save_view(replace(view, query="$state"))
+        (mine,) = store.views("ann")
+        assert replace(mine, saved_at=None) == replace(view, query="$state")
+        assert mine.saved_at is not None
+        assert [(one.owner, one.name) for one in store.views()] == [("ann", "good"), ("bob", "good")]
+        assert store.remove_view("ann", "good")
+        assert not store.remove_view("ann", "good")
+
     def test_a_condition_goes_with_the_other_fields_of_a_query(self, store: Store) -> None:
         store.add_runs([a_run(f"r{i}", priority=i, index=i) for i in range(5)])
         high = Compared(field=RunField.PRIORITY, op=Op.AT_LEAST, value=2)
@@ -253,3 +371,17 @@ def test_runs_of_an_earlier_labq_have_names_too(mongo_store: MongoStore) -> None
     assert mongo_store.names(["exp"]) == mongo_store.names() == old
     mongo_store.add_runs([a_run("r2", params={"b": 1})])
     assert mongo_store.names(["exp"]) == mongo_store.names() == replace(old, params=frozenset({"lr", "b"}))
+
+
+def test_a_question_that_takes_too_long_says_how_to_narrow_it(
+    mongo_store: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mongo_store.add_runs([a_run(f"r{i}") for i in range(20)])
+    monkeypatch.setattr("store.mongo.runs._QUESTION_S", 0.3)
+    mongo_store.timeout_s = 0.3
+    numbers_to = {"$range": [0, {"$add": ["$priority", 1_000_000]}]}
+    summed = {"$reduce": {"input": numbers_to, "initialValue": 0, "in": {"$add": ["$$value", "$$this"]}}}
+    slow = RawMongo(text=json.dumps({"$expr": {"$eq": [summed, 2]}}))
+    with pytest.raises(BadQuery, match=r"longer than 0\.3 s.*narrow it"):
+        mongo_store.runs(RunQuery(where=slow))
+    assert mongo_store.count(RunQuery(where=slow), 10, 0.2) is None

@@ -1,5 +1,7 @@
 """Indexes and validators: made once, holding against bad documents, refused by an older labq."""
 
+from datetime import datetime
+
 import pytest
 from pymongo.errors import WriteError
 
@@ -51,3 +53,38 @@ def test_a_claim_uses_its_index(mongo_store: MongoStore) -> None:
     winning = str(plan["queryPlanner"]["winningPlan"])
     assert "IXSCAN" in winning
     assert "'SORT'" not in winning
+
+
+NEWEST_FIRST = [("queued_at", -1), ("index", -1), ("_id", -1)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "order", "index"),
+    [
+        ({}, NEWEST_FIRST, "queued_at_1"),
+        ({"state": "failed"}, NEWEST_FIRST, "state_1_queued_at_1"),
+        ({"experiment": "e", "state": {"$in": ["failed", "queued"]}}, NEWEST_FIRST, "experiment_1_state_1"),
+        ({"tags": "paper"}, NEWEST_FIRST, "tags_1"),
+        ({"reason": "lost"}, NEWEST_FIRST, "reason_1"),
+        ({"summary.loss.min": {"$gte": float("-inf")}}, [("summary.loss.min", 1)], "values"),
+        ({"params.lr": {"$gte": float("-inf")}}, [("params.lr", -1)], "values"),
+        ({"ended_at": {"$gte": datetime(1971, 1, 1)}}, [("ended_at", -1)], "ended_at_1"),  # noqa: DTZ001
+    ],
+)
+def test_a_page_of_runs_comes_from_an_index_in_its_order(
+    mongo_store: MongoStore, asked: dict[str, object], order: list[tuple[str, int]], index: str
+) -> None:
+    plans = mongo_store.database["runs"].find(asked).sort(order).limit(50).explain()["queryPlanner"]
+    usable = [str(plan) for plan in (plans["winningPlan"], *plans["rejectedPlans"])]
+    assert any(f"'indexName': '{index}" in plan and "'SORT'" not in plan for plan in usable)
+
+
+def test_a_database_of_an_earlier_labq_gets_the_new_indexes_and_loses_the_replaced(mongo_store: MongoStore) -> None:
+    runs = mongo_store.database["runs"]
+    runs.drop_index("values")
+    runs.create_index([("queued_at", 1), ("index", 1)])
+    mongo_store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": 2}})
+    ensure_schema(mongo_store.database)
+    names = set(runs.index_information())
+    assert "values" in names
+    assert "queued_at_1_index_1" not in names

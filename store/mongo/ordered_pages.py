@@ -1,0 +1,220 @@
+"""Pages of the list of runs, in any order, without reading what comes before: `store.ordering` in MongoDB's words.
+
+An order has sections (numbers, …, those without a value). Within a section the index of the field gives the order of
+the values, but not of runs with the same value; so a page consists of the rest of a group of equals, the values beyond
+it, and the beginning of the next group of equals, newest first. No page needs the one before, only its last run.
+A field without an index has all matching runs read and sorted, once.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from store.errors import BadQuery
+from store.mongo.client import Connected, Document
+from store.mongo.codec import from_document
+from store.mongo.filters import COMPUTED, EMPTY_IS_MISSING, missing, path, to_filter
+from store.ordering import AFTER_OR_SKIP, UNORDERED, Section, age, placed, sections
+from store.query import Compared, Field, Op, Order, Param, RunField
+from store.runs import Run
+
+NEWEST_FIRST = [("queued_at", -1), ("index", -1), ("_id", -1)]
+OLDEST_FIRST = [("queued_at", 1), ("index", 1), ("_id", 1)]
+EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
+_LEAST: dict[Section, Any] = {Section.NUMBERS: float("-inf"), Section.TIMES: EARLIEST, Section.TEXTS: ""}
+_KEY = "_key"
+_INDEXED = frozenset({RunField.ID, RunField.CREATED, RunField.STARTED, RunField.ENDED})
+"""And every metric and parameter, by the wildcard index."""
+
+
+class Pages(Connected):
+    """Reading the `runs` collection page by page."""
+
+    def _by_age(self, match: Document, after: Run | None, skip: int, limit: int) -> list[Run]:
+        """Newest first."""
+        if skip and not match and after is None:
+            match, skip = self._beyond_newest(skip), 0
+        if after is not None:
+            match = _both(match, _older_than(after))
+        found = self.database["runs"].find(match).sort(NEWEST_FIRST).skip(skip).limit(limit)
+        return [from_document(Run, document) for document in found]
+
+    def _beyond_newest(self, skip: int) -> Document:
+        """All but the newest: their place is found in the index, without reading runs."""
+        fields = {"queued_at": 1, "index": 1, "_id": 1}
+        everything = {"queued_at": {"$gte": EARLIEST}}
+        edge = list(self.database["runs"].find(everything, fields).sort(NEWEST_FIRST).skip(skip - 1).limit(1))
+        return _older(edge[0]["queued_at"], edge[0]["index"], edge[0]["_id"]) if edge else {"_id": {"$in": []}}
+
+    def _by_field(
+        self, match: Document, order: Order, after: Run | None, skip: int, limit: int, now: datetime
+    ) -> list[Run]:
+        """In the order of a field."""
+        if order.field in UNORDERED:
+            raise BadQuery(f"runs cannot be sorted by {order.field}: a run may have several")
+        if after is not None and skip:
+            raise BadQuery(AFTER_OR_SKIP)
+        begin = None if after is None else placed(after, order.field, now)
+        found: list[Run] = []
+        for section in sections(order.field):
+            if begin is not None and section < begin[0]:
+                continue
+            part = _Section(self, match, order, section, now)
+            left = limit - len(found) if limit else 0
+            if begin is not None and after is not None and section == begin[0]:
+                found += part.after(begin[1], after, left)
+            else:
+                page, skip = part.skipped(skip, left)
+                found += page
+            if limit and len(found) >= limit:
+                break
+        return found[:limit] if limit else found
+
+
+class _Section:
+    """The runs of one section: those whose values can be compared with each other."""
+
+    def __init__(self, pages: Pages, match: Document, order: Order, section: Section, now: datetime) -> None:
+        self.runs = pages.database["runs"]
+        self.field, self.descending, self.now = order.field, order.descending, now
+        self.match = _both(match, _in_section(order.field, section))
+        self.is_indexed = not isinstance(order.field, RunField) or order.field in _INDEXED
+        self.is_flat = section in (Section.NAN, Section.REST)
+
+    def after(self, value: Any, run: Run, limit: int) -> list[Run]:
+        """What follows a run that has this value."""
+        if self.is_flat:
+            return self._newest_first(_older_than(run), 0, limit)
+        equals = self._newest_first(_both(_equal(self.field, value), _older_than(run)), 0, limit)
+        if limit and len(equals) >= limit:
+            return equals
+        return equals + self._beyond(value, limit - len(equals) if limit else 0)
+
+    def skipped(self, skip: int, limit: int) -> tuple[list[Run], int]:
+        """The page that begins so many runs later, and how many are still to be skipped in the next section."""
+        if self.is_flat:
+            return self._past_end(self._newest_first({}, skip, limit), skip)
+        if not self.is_indexed:
+            return self._past_end(self._beyond(None, limit, skip), skip)
+        if not skip:
+            return self._beyond(None, limit), 0
+        edge = list(self._sorted({}, skip=skip, limit=1, only_value=True))
+        if not edge:
+            return self._past_end([], skip)
+        value = edge[0][_KEY]
+        before = self.runs.count_documents(_both(self.match, _compared(self.field, value, self._before)))
+        equals = self._newest_first(_equal(self.field, value), skip - before, limit)
+        rest = limit - len(equals)
+        return (equals if limit and rest <= 0 else equals + self._beyond(value, rest if limit else 0)), 0
+
+    def _past_end(self, found: list[Run], skip: int) -> tuple[list[Run], int]:
+        """A page that is empty says nothing of how many runs there are."""
+        return (found, 0) if found or not skip else ([], max(0, skip - self.runs.count_documents(self.match)))
+
+    def _beyond(self, value: Any, limit: int, skip: int = 0) -> list[Run]:
+        """What has a value beyond this one. Of the last value there may be more than fit: the newest are taken."""
+        beyond = {} if value is None else _compared(self.field, value, self._after)
+        found = [self._run(document) for document in self._sorted(beyond, skip=skip, limit=limit)]
+        if not self.is_indexed:
+            return found
+        if limit and len(found) == limit:
+            last = self._value(found[-1])
+            found = [run for run in found if self._value(run) != last]
+            found = self._arranged(found)
+            return found + self._newest_first(_equal(self.field, last), 0, limit - len(found))
+        return self._arranged(found)
+
+    def _arranged(self, runs: list[Run]) -> list[Run]:
+        newest_first = sorted(runs, key=age, reverse=True)
+        return sorted(newest_first, key=self._value, reverse=self.descending)
+
+    def _sorted(self, beyond: Document, *, skip: int = 0, limit: int = 0, only_value: bool = False) -> Any:
+        match, direction = _both(self.match, beyond), -1 if self.descending else 1
+        stages: list[Mapping[str, Any]] = [{"$match": match}]
+        computed = COMPUTED.get(self.field) if isinstance(self.field, RunField) else None
+        key = path(self.field) if computed is None else _KEY
+        stages += [] if computed is None else [{"$set": {_KEY: computed}}]
+        stages += [{"$sort": {key: direction} if self.is_indexed else {key: direction, **dict(NEWEST_FIRST)}}]
+        stages += [{name: number} for name, number in (("$skip", skip), ("$limit", limit)) if number]
+        stages += [{"$project": {"_id": 0, _KEY: f"${key}"}}] if only_value else []
+        return self.runs.aggregate(stages, allowDiskUse=True)
+
+    def _newest_first(self, match: Document, skip: int, limit: int) -> list[Run]:
+        found = self.runs.find(_both(self.match, match)).sort(NEWEST_FIRST).skip(skip).limit(limit)
+        return [self._run(document) for document in found]
+
+    def _run(self, document: Document) -> Run:
+        return from_document(Run, document)
+
+    def _value(self, run: Run) -> Any:
+        return placed(run, self.field, self.now)[1]
+
+    @property
+    def _after(self) -> Op:
+        return Op.LESS if self.descending else Op.GREATER
+
+    @property
+    def _before(self) -> Op:
+        return Op.GREATER if self.descending else Op.LESS
+
+
+def _in_section(field: Field, section: Section) -> Document:
+    if field in COMPUTED and section is Section.REST:
+        return {"$nor": [_in_section(field, Section.NUMBERS)]}
+    if isinstance(field, Param):
+        if section is Section.REST:
+            return {"$nor": [_in_section(field, other) for other in Section if other is not Section.REST]}
+        return {**_compared_section(field, section), "$and": _no_lists(field)}
+    return missing(field) if section is Section.REST else _compared_section(field, section)
+
+
+def _compared_section(field: Field, section: Section) -> Document:
+    if section is Section.NAN:
+        return to_filter(Compared(field=field, op=Op.EQUAL, value=float("nan")))
+    if section is Section.FLAGS:
+        return {path(field): {"$in": [False, True]}}
+    if field in EMPTY_IS_MISSING:
+        return {path(field): {"$gt": ""}}
+    if section is Section.NUMBERS:
+        return to_filter(Compared(field=field, op=Op.AT_LEAST, value=float("-inf")))
+    return {path(field): {"$gte": _LEAST[section]}}
+
+
+def _no_lists(field: Param) -> list[Document]:
+    """A list on the way has many values."""
+    names = [".".join(("params", *field.path[: depth + 1])) for depth in range(len(field.path))]
+    return [{name: {"$not": {"$type": "array"}}} for name in names]
+
+
+def _equal(field: Field, value: Any) -> Document:
+    return _compared(field, value, Op.EQUAL)
+
+
+def _compared(field: Field, value: Any, op: Op) -> Document:
+    """As a condition; but an id as it is, not by its first characters."""
+    if isinstance(value, str | bool):
+        return {path(field): {_WORDS[op]: value}}
+    return to_filter(Compared(field=field, op=op, value=value))
+
+
+_WORDS = {Op.EQUAL: "$eq", Op.LESS: "$lt", Op.GREATER: "$gt"}
+
+
+def _older_than(run: Run) -> Document:
+    return _older(run.queued_at, run.index, run.id)
+
+
+def _older(queued_at: datetime, index: int, run_id: str) -> Document:
+    same_time = {"queued_at": queued_at}
+    return {
+        "queued_at": {"$lte": queued_at},  # what the index begins with
+        "$or": [
+            {"queued_at": {"$lt": queued_at}},
+            {**same_time, "index": {"$lt": index}},
+            {**same_time, "index": index, "_id": {"$lt": run_id}},
+        ],
+    }
+
+
+def _both(first: Document, second: Document) -> Document:
+    return {"$and": [first, second]} if first and second else first or second
