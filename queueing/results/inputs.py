@@ -1,10 +1,8 @@
 """The table that an experiment was enqueued from: its columns as they stand, and which run belongs to which row."""
 
 import csv
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,13 @@ from queueing.results.census import param_of
 from queueing.results.record import Record
 from queueing.results.spreadsheets import openpyxl
 from queueing.space.names import flat
+from queueing.tables.cells import Trouble, from_sheet, from_text
+from queueing.tables.csv_file import delimiter_of
 from store.errors import BadExperiment, UserError
 from store.experiments import Experiment
 
 REMARK = "#"
 _SPECIAL = frozenset({"enabled", "priority", "tags"})
-_NUMBER = re.compile(r"[+-]?(?!0[0-9])(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 Key = tuple[Any, ...]
 
 
@@ -82,7 +81,7 @@ def read_inputs(path: Path, sheet: str | None, fixed: dict[str, Any]) -> Inputs:
             name, rows = _workbook_rows(path, sheet)
             return _inputs(path, name, rows, fixed, ",")
         with open(path, encoding="utf-8-sig", newline="") as file:
-            delimiter = _delimiter(path, file.readline(1 << 20))
+            delimiter = delimiter_of(path, file.readline(1 << 20))
             file.seek(0)
             return _inputs(path, "", [tuple(row) for row in csv.reader(file, delimiter=delimiter)], fixed, delimiter)
     except UserError:
@@ -94,16 +93,8 @@ def read_inputs(path: Path, sheet: str | None, fixed: dict[str, Any]) -> Inputs:
 
 def typed(cell: Any) -> Any:
     """A cell as a sweep takes it: empty, a number, true or false, a text."""
-    if isinstance(cell, datetime) and cell.time() == time():
-        return cell.date().isoformat()
-    if isinstance(cell, datetime | date | time):
-        return cell.isoformat()
-    if not isinstance(cell, str):
-        return cell
-    text = cell.strip()
-    if _NUMBER.fullmatch(text):
-        return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else float(text)
-    return {"": None, "true": True, "false": False}.get(text.lower(), text)
+    value = from_text(cell) if isinstance(cell, str) else from_sheet(cell, "")
+    return str(cell) if isinstance(value, Trouble) else value
 
 
 def _comparable(value: Any) -> Any:
@@ -139,14 +130,6 @@ def _workbook_rows(path: Path, sheet: str | None) -> tuple[str, list[tuple[Any, 
         return page.title, list(page.iter_rows(values_only=True))
     finally:
         book.close()
-
-
-def _delimiter(path: Path, header: str) -> str:
-    """The one that the header uses most, outside quotes."""
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-    bare = re.sub(r'"[^"]*"', "", header)
-    return max(",;\t", key=bare.count)
 
 
 def _definition(experiment: Experiment) -> Mapping[str, Any]:

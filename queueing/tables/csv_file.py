@@ -19,7 +19,7 @@ def csv_rows(path: Path) -> Iterator[list[str]]:
         with open(path, encoding="utf-8-sig", newline="") as file:
             first = file.readline(1 << 20)
             file.seek(0)
-            for number, row in enumerate(csv.reader(file, delimiter=_delimiter(path, first), strict=True), 1):
+            for number, row in enumerate(csv.reader(file, delimiter=delimiter_of(path, first), strict=True), 1):
                 if any(len(cell) > _LONGEST_CELL for cell in row):
                     raise UnreadableTable(f"row {number}: a cell has more than {_LONGEST_CELL} characters")
                 yield row
@@ -32,7 +32,7 @@ def csv_rows(path: Path) -> Iterator[list[str]]:
         raise UnreadableTable(f"cannot be read: {error.strerror or error}") from error
 
 
-def _delimiter(path: Path, header: str) -> str:
+def delimiter_of(path: Path, header: str) -> str:
     """The one that the header uses most, outside quotes; comma when there is one column only."""
     if path.suffix.lower() == ".tsv":
         return "\t"
