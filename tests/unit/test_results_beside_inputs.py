@@ -195,7 +195,7 @@ def test_an_experiment_without_a_table_or_with_several_has_no_inputs(tmp_path: P
 
 def test_cells_are_read_as_a_sweep_reads_them() -> None:
     assert [typed(cell) for cell in ["1", "1.0", "1e-3", "007", "", " x ", "TRUE", "-.5", "1e999", "nan"]] == [
-        1, 1.0, 0.001, "007", None, "x", True, -0.5, float("inf"), "nan",
+        1, 1.0, 0.001, "007", None, "x", True, -0.5, "1e999", "nan",
     ]  # fmt: skip
     assert typed(datetime(2026, 1, 2)) == "2026-01-02"  # noqa: DTZ001
     assert Format.CSV == "csv"
