@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from queueing.cli.words import ago, differing, metric_words, param_words, state_words, value_words
 from queueing.query.columns import Column
@@ -12,6 +12,9 @@ from store.grouping import Group, Reached
 from store.query import KINDS, Kind, RunField
 from store.runs import Run, short
 from store.states import State
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
 
 MISSING = "–"
 
@@ -139,4 +142,11 @@ def _print(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(*heads, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(text) for text in row))  # Text: a value in brackets is no markup
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe is as wide as it must be
+        console = Console(width=max(console.width, console.measure(table, options=_endless(console)).maximum))
+    console.print(table)
+
+
+def _endless(console: "Console") -> "ConsoleOptions":
+    return console.options.update(width=10_000)
