@@ -21,6 +21,9 @@ RING_AT_MOST = 200
 RELEASE_AT_MOST = 50
 """Leases released per round: a machine room that lost its power must not keep whoever repairs from renewing."""
 
+TIDY_S = 1.0
+"""How long a round deletes what dead uploads left: many gigabytes must not keep whoever repairs from renewing."""
+
 LOST = Ending(reason=Reason.LOST, message="the worker was not heard of before its lease ended")
 ABANDONED = Ending(reason=Reason.LOST, message="the supervisor ended abnormally")
 
@@ -32,6 +35,8 @@ class Repaired:
     released: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     rung: int = 0
+    cleared: int = 0
+    """Files of dead attempts that were deleted."""
     unfinished: bool = False
     """More leases are over than one round releases: the next one should follow soon."""
 
@@ -53,6 +58,7 @@ def repair(store: Store, doorbell: Doorbell, settings: Settings, owner: str) -> 
         released=tuple(run.id for run in ended if run.state is State.QUEUED),
         failed=tuple(run.id for run in ended if run.state is not State.QUEUED),
         rung=ring_missing(store, doorbell),
+        cleared=store.tidy(min(TIDY_S, settings.renew_s / 2)),
         unfinished=len(ended) < len(over),
     )
 

@@ -315,7 +315,9 @@ class MemoryStore:
         content = _content(path)
         digest = _digest(content)
         size_bytes = sum(len(data) for data in content.values())
-        stored = replace(checkpoint, id=uuid.uuid4().hex[:24], size_bytes=size_bytes, sha256=digest)
+        stored = replace(
+            checkpoint, id=uuid.uuid4().hex[:24], size_bytes=size_bytes, sha256=digest, created_at=self.now()
+        )
         with self._lock:
             run = self._held(checkpoint.run, checkpoint.attempt)
             self._put(replace(run, checkpoint=stored))
@@ -421,6 +423,10 @@ class MemoryStore:
             since = held.since if held is not None and steady else now
             self._locks[name] = _Held(owner, now + timedelta(seconds=lease_s), since, now)
             return (now - since).total_seconds()
+
+    def tidy(self, patience_s: float) -> int:  # noqa: ARG002
+        """Nothing is ever left behind here."""
+        return 0
 
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:
         """Queued runs that anybody may claim now, best first."""

@@ -230,6 +230,9 @@ class Store(Protocol):
         has held it.
         """
 
+    def tidy(self, patience_s: float) -> int:
+        """Delete files that dead or superseded attempts left behind, for about so long; return how many."""
+
     def ringable(self, limit: int) -> list[tuple[str, int, str]]:
         """(run, attempt, queue) of queued runs that anybody may claim now, best first."""
 

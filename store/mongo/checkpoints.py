@@ -1,4 +1,4 @@
-"""Checkpoints in GridFS: written whole, verified, then pointed to."""
+"""Checkpoints in GridFS: written whole, then pointed to."""
 
 import hashlib
 from contextlib import suppress
@@ -8,14 +8,14 @@ from tarfile import TarError
 
 from bson import ObjectId
 from gridfs import GridFSBucket
-from gridfs.errors import GridFSError, NoFile
+from gridfs.errors import GridFSError
 from pymongo.errors import PyMongoError
 
-from store.errors import CheckpointDamaged, Superseded
-from store.files import open_regular
-from store.mongo.client import Document, Session, driver_errors, guarded
+from store.errors import CheckpointDamaged, StoreUnavailable, Superseded
+from store.mongo.client import Session, driver_errors, guarded
 from store.mongo.codec import from_document, plain, to_document
 from store.mongo.samples import Samples
+from store.mongo.uploads import Bucket, Stored, Uploads
 from store.packing import pack, unpack
 from store.runs import Checkpoint, worth_keeping
 from store.samples import Peaks
@@ -24,29 +24,29 @@ from store.states import State
 _BLOCK_BYTES = 1 << 20
 
 
-class Checkpoints(Samples):
-    """The `checkpoints` collection and the GridFS bucket `checkpoint_files`.
-
-    `uploads` names every file from before its first byte until after its last: what a killed supervisor left is found.
-    """
+class Checkpoints(Samples, Uploads):
+    """The `checkpoints` collection and the GridFS bucket `checkpoint_files`."""
 
     @guarded
     def publish_checkpoint(self, checkpoint: Checkpoint, path: Path, keep: int) -> Checkpoint:
-        """Upload first, point last: a supervisor that dies in between leaves an orphan file, never a broken pointer."""
+        """Upload first, point last: a supervisor that dies in between leaves an upload to clear, no broken pointer."""
         packed = pack(path) if checkpoint.is_dir else path
         try:
-            stored = self._upload(packed, checkpoint)
+            file = self._upload(Bucket.CHECKPOINTS, packed, checkpoint.run, checkpoint.attempt)
         finally:
             if packed != path:
                 packed.unlink(missing_ok=True)
+        stored = replace(
+            checkpoint, id=str(file.id), size_bytes=file.size_bytes, sha256=file.sha256, created_at=self.now()
+        )
         try:
-            self._verify_stored(stored)
-            experiment = self.in_transaction(lambda session: self._point_to(stored, session))
-        except (Superseded, CheckpointDamaged):
-            self._forget_files(stored.run, [stored.id])
+            experiment = self.in_transaction(lambda session: self._point_to(stored, file, session))
+        except Superseded:
+            self._forget(Bucket.CHECKPOINTS, stored.id)
             raise
-        self._raise_peaks(experiment, Peaks(checkpoint_bytes=stored.size_bytes))
-        self._prune(stored, keep)
+        with suppress(PyMongoError, StoreUnavailable):  # it is stored; what could not be deleted now will be later
+            self._raise_peaks(experiment, Peaks(checkpoint_bytes=stored.size_bytes))
+            self._prune(stored, keep)
         return stored
 
     @guarded
@@ -71,45 +71,15 @@ class Checkpoints(Samples):
         packed.unlink()
         return target
 
-    def _files(self) -> GridFSBucket:
-        return GridFSBucket(self.database, bucket_name="checkpoint_files")
-
-    def _upload(self, path: Path, checkpoint: Checkpoint) -> Checkpoint:
-        file_id = ObjectId()
-        digest, size_bytes = hashlib.sha256(), 0
-        metadata = {"run": checkpoint.run, "attempt": checkpoint.attempt, "step": checkpoint.step}
-        self.database["uploads"].insert_one({"_id": str(file_id), **metadata})
-        sink = self._files().open_upload_stream_with_id(file_id, checkpoint.name, metadata=metadata)
-        try:
-            with open_regular(path) as source:
-                while block := source.read(_BLOCK_BYTES):
-                    sink.write(block)
-                    digest.update(block)
-                    size_bytes += len(block)
-            sink.close()
-        except (OSError, PyMongoError):
-            with suppress(PyMongoError):
-                sink.abort()
-            raise
-        return replace(checkpoint, id=str(file_id), size_bytes=size_bytes, sha256=digest.hexdigest())
-
-    def _verify_stored(self, checkpoint: Checkpoint) -> None:
-        """Every chunk of the file is there with its full length."""
-        total = {"_id": None, "size": {"$sum": {"$binarySize": "$data"}}}
-        stages: list[Document] = [{"$match": {"files_id": ObjectId(checkpoint.id)}}, {"$group": total}]
-        stored = next((d["size"] for d in self.database["checkpoint_files.chunks"].aggregate(stages)), 0)
-        if stored != checkpoint.size_bytes:
-            raise CheckpointDamaged(
-                f"checkpoint {checkpoint.id}: {stored} of {checkpoint.size_bytes} bytes were stored"
-            )
-
-    def _point_to(self, checkpoint: Checkpoint, session: Session) -> str:
+    def _point_to(self, checkpoint: Checkpoint, file: Stored, session: Session) -> str:
         """Returns the run's experiment."""
         holder = {"_id": checkpoint.run, "attempt": checkpoint.attempt, "state": State.RUNNING.value}
         pointer = {"$set": {"checkpoint": plain(checkpoint)}}
         run = self.database["runs"].find_one_and_update(holder, pointer, {"experiment": 1}, session=session)
         if run is None:
             raise Superseded(f"run {checkpoint.run}: attempt {checkpoint.attempt} no longer holds it")
+        metadata = {"run": checkpoint.run, "attempt": checkpoint.attempt, "step": checkpoint.step}
+        self._keep(file, checkpoint.name, metadata, checkpoint.created_at, session)
         self.database["checkpoints"].insert_one(to_document(checkpoint), session=session)
         experiment: str = run["experiment"]
         return experiment
@@ -118,23 +88,36 @@ class Checkpoints(Samples):
         """Forget all but those worth keeping, and uploads that were never finished. What is pointed to always stays."""
         others = [checkpoint for checkpoint in self.checkpoints(newest.run) if checkpoint.id != newest.id]
         kept = worth_keeping([newest, *others], keep)
-        for old in others:
-            if old.id not in kept:
-                self.database["checkpoints"].delete_one({"_id": old.id})
+        gone = [old for old in others if old.id not in kept]
+        if gone:
+            self.in_transaction(lambda session: self._drop(gone, session))
         unpointed = {"_id": {"$nin": sorted(kept)}, "run": newest.run, "attempt": {"$lte": newest.attempt}}
-        self._forget_files(newest.run, [d["_id"] for d in self.database["uploads"].find(unpointed, {"_id": 1})])
+        self._forget_files(newest.run, [mark["_id"] for mark in self.database["uploads"].find(unpointed, {"_id": 1})])
 
-    def _forget_files(self, run_id: str, file_ids: list[str]) -> None:
-        """Chunks first, the upload's name last: cut short, it is found again."""
+    def _drop(self, gone: list[Checkpoint], session: Session) -> None:
+        """They are no more; their files go a little later."""
+        self.database["checkpoints"].delete_many({"_id": {"$in": [one.id for one in gone]}}, session=session)
+        self._doom(Bucket.CHECKPOINTS, {one.id: (one.run, one.attempt) for one in gone}, session)
+
+    def _drop_all(self, run_ids: list[str], session: Session) -> None:
+        """No checkpoint of these runs is left; their files go when `tidy` comes."""
+        which = {"run": {"$in": run_ids}}
+        self.database["checkpoints"].delete_many(which, session=session)
+        marks = self.database["uploads"].find(which, session=session)
+        self._doom(Bucket.CHECKPOINTS, {mark["_id"]: (mark["run"], mark["attempt"]) for mark in marks}, session)
+
+    def _forget_files(self, _run_id: str, file_ids: list[str]) -> None:
         for file_id in file_ids:
-            with suppress(NoFile):
-                self._files().delete(ObjectId(file_id))
-            self.database["uploads"].delete_one({"_id": file_id, "run": run_id})
+            self._forget(Bucket.CHECKPOINTS, file_id)
+
+    def _files(self) -> GridFSBucket:
+        return self._gridfs(Bucket.CHECKPOINTS)
 
     def _download(self, checkpoint: Checkpoint, target: Path) -> None:
         digest, size_bytes = hashlib.sha256(), 0
         try:
-            with open(target, "wb") as sink, self._files().open_download_stream(ObjectId(checkpoint.id)) as source:
+            stored = self._files().open_download_stream(ObjectId(checkpoint.id))
+            with open(target, "wb") as sink, stored as source:
                 while block := source.read(_BLOCK_BYTES):
                     sink.write(block)
                     digest.update(block)

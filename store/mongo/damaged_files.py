@@ -14,12 +14,10 @@ from store.mongo.artifacts import Artifacts
 from store.mongo.checkpoints import Checkpoints
 from store.mongo.client import Document
 from store.mongo.pages import distinct_pages, pages
+from store.mongo.uploads import MARKS, Bucket
 from store.states import State
 
-CHECKPOINTS, ARTIFACTS = "checkpoint_files", "artifacts"
-MARKS = {CHECKPOINTS: "uploads", ARTIFACTS: "artifact_uploads"}
-"""Which collection names the uploads of a bucket."""
-
+CHECKPOINTS, ARTIFACTS = Bucket.CHECKPOINTS, Bucket.ARTIFACTS
 _CHUNKS_AT_ONCE = 100
 Owner = tuple[str, int]
 """(run, attempt)"""
@@ -94,6 +92,7 @@ class DamagedFiles(Checkpoints, Artifacts):
             return False
         # An artifact that is whole was stored a moment before its worker died: it stays.
         if not (fault.place == ARTIFACTS and self._is_stored(fault.id) and self._needed_files(ARTIFACTS, owners)):
+            self._stop_writing(Bucket(fault.place), fault.id)
             self._remove_file(fault.place, fault.id)
         return marks.delete_one({"_id": fault.id}).deleted_count == 1
 

@@ -35,8 +35,6 @@ class People(Attempts, Checkpoints):
         for start in range(0, len(run_ids), _AT_ONCE):
             some = run_ids[start : start + _AT_ONCE]
             changed, others = self.in_transaction(partial(self._change, some, change))
-            if change.scratch:
-                self._forget_uploads([run.id for run in changed])
             done += changed
             refused |= others
         return Changed(runs=tuple(done), refused=refused)
@@ -77,7 +75,7 @@ class People(Attempts, Checkpoints):
         if entries:
             self.database["events"].insert_many(entries, session=session)
         if change.scratch and done:
-            self.database["checkpoints"].delete_many({"run": {"$in": [run.id for run in done]}}, session=session)
+            self._drop_all([run.id for run in done], session)
         return done, refused
 
     def _existing(self, run_ids: Sequence[str], session: Session) -> dict[str, tuple[Run, datetime]]:
@@ -88,11 +86,6 @@ class People(Attempts, Checkpoints):
             now = document.pop("_now")
             found[document["_id"]] = (from_document(Run, document), now)
         return {run_id: found[run_id] for run_id in run_ids if run_id in found}
-
-    def _forget_uploads(self, run_ids: Sequence[str]) -> None:
-        for run_id in run_ids:
-            uploads = self.database["uploads"].find({"run": run_id}, {"_id": 1})
-            self._forget_files(run_id, [document["_id"] for document in uploads])
 
 
 def _difference(old: Run, new: Run) -> list[UpdateOne]:

@@ -13,7 +13,7 @@ from store.logbook import say
 from store.mongo.client import Document, guarded
 from store.states import Reason, State
 
-VERSION = 5
+VERSION = 6
 
 _UP, _DOWN = ASCENDING, DESCENDING
 
@@ -45,9 +45,11 @@ INDEXES: dict[str, list[IndexModel]] = {
     "metrics": [IndexModel([("run", _UP), ("name", _UP), ("attempt", _UP), ("bucket", _UP)], unique=True)],
     "logs": [IndexModel([("run", _UP), ("attempt", _UP), ("offset", _UP)], unique=True)],
     "checkpoints": [IndexModel([("run", _UP), ("attempt", _DOWN), ("line", _DOWN)])],
-    "uploads": [IndexModel([("run", _UP)])],
-    "artifact_uploads": [],
+    "uploads": [IndexModel([("run", _UP)]), IndexModel([("state", _UP)])],
+    "artifact_uploads": [IndexModel([("state", _UP)])],
+    "checkpoint_files.files": [],
     "checkpoint_files.chunks": [IndexModel([("files_id", _UP), ("n", _UP)], unique=True)],
+    "artifacts.chunks": [IndexModel([("files_id", _UP), ("n", _UP)], unique=True)],
     "artifacts.files": [IndexModel([("metadata.run", _UP), ("filename", _UP)])],
     "events": [IndexModel([("run", _UP), ("at", _UP)])],
     "outbox": [IndexModel([("state", _UP), ("created_at", _UP)]), IndexModel([("run", _UP)])],

@@ -202,7 +202,8 @@ def orphaned_files(store: MongoStore) -> Found:
         if bucket == "checkpoint_files":
             for file_id in files.keys() - {_id for _id in files if str(_id) in kept}:
                 yield Violation(promise="no orphaned file", subject=bucket, detail=_upload(store, str(file_id)))
-    for upload in database["uploads"].find({"_id": {"$nin": list(kept)}}):
+    unfinished = [*database["uploads"].find({"_id": {"$nin": list(kept)}}), *database["artifact_uploads"].find()]
+    for upload in unfinished:
         yield Violation(promise="no unfinished upload", subject=upload["run"], detail=json.dumps(upload, default=str))
 
 

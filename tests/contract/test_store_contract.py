@@ -771,7 +771,7 @@ def test_an_artifact_that_takes_longer_than_the_longest_wait_is_kept(
     mongo_store: MongoStore, servers: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = claimed(mongo_store)
-    monkeypatch.setattr("store.mongo.artifacts.open_regular", lambda _: Slow(b"x" * 35))
+    monkeypatch.setattr("store.mongo.uploads.open_regular", lambda _: Slow(b"x" * 35))
     patient = open_store(places(servers.home).mongo_url, mongo_store.database.name, timeout_s=1.0)
     patient.add_artifact(run.id, 1, tmp_path / "large.bin")
     (kept,) = patient.artifacts(run.id)
