@@ -3,6 +3,7 @@
 import errno
 import re
 import signal
+from collections.abc import Callable
 
 from store.runs import Ending
 from store.states import Reason
@@ -16,6 +17,12 @@ LAST_LINES = 40
 TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)
 """Exit codes of a command, and of a shell around it, that was told to stop and has no handler."""
 
+_FULL_DISK = "the disk of the run directory is full; "
+"""The child's own last words rarely say so: they did not fit."""
+
+_BY_OTHERS = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
+"""Ends that nobody dies of a full disk."""
+
 MACHINE_TROUBLE = frozenset(
     {
         errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE,
@@ -26,17 +33,26 @@ MACHINE_TROUBLE = frozenset(
 
 
 def classify(
-    *, stopped_for: Reason | None, exit_code: int, said: str, tail: str, peak_memory_bytes: int | None
+    *,
+    stopped_for: Reason | None,
+    exit_code: int,
+    said: str,
+    tail: str,
+    peak_memory_bytes: int | None,
+    disk_is_full: Callable[[], bool] = lambda: False,
 ) -> Ending:
     """The ending. A stop that we asked for explains whatever exit code follows it."""
     signal_number = -exit_code if exit_code < 0 else None
     reason = stopped_for or _own_reason(exit_code, said, tail)
+    speechless = reason in (Reason.ERROR, Reason.KILLED) and exit_code not in _BY_OTHERS and disk_is_full()
+    reason = Reason.DISK_FULL if speechless else reason
+    said_why = _FULL_DISK if speechless or stopped_for is Reason.DISK_FULL else ""
     return Ending(
         reason=reason,
         exit_code=exit_code if exit_code >= 0 else None,
         signal=signal_number,
         peak_memory_bytes=peak_memory_bytes,
-        message="" if reason is None else _message(exit_code, signal_number, tail),
+        message="" if reason is None else said_why + _message(exit_code, signal_number, tail),
     )
 
 

@@ -24,10 +24,11 @@ _FIRST_S = 1.0
 
 
 class Call(Enum):
-    """What the keeper tells the supervisor."""
+    """What the threads tell the supervisor."""
 
     CANCEL = auto()
     LEAVE = auto()
+    DISK_FULL = auto()
     SUPERSEDED = auto()
 
 

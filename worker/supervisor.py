@@ -30,6 +30,7 @@ from store.store import Settlement
 from worker.child import Child, sweep_descendants
 from worker.claiming import Claimed
 from worker.classify import TERMINATED, classify, is_machine_trouble, reason_of_trouble
+from worker.disk_watch import DiskWatch, cannot_grow
 from worker.facts import host_facts
 from worker.gpu_slots import NOTHING
 from worker.horse import Outcome
@@ -47,6 +48,7 @@ from worker.templates import write_copies
 
 T = TypeVar("T")
 TAIL_BYTES = 64 * 1024
+_REASONS = {Call.CANCEL: Reason.STOPPED, Call.LEAVE: Reason.DRAINED, Call.DISK_FULL: Reason.DISK_FULL}
 _RETRY_S = 0.5
 _OTHERS_FIRST_S = 15.0
 
@@ -192,6 +194,8 @@ class Supervisor:
         shipper.start()
         sampler = Sampler(self._store, self._settings, self._run, folder.path, self._gpus.gpus)
         sampler.start()
+        disk = DiskWatch(folder.path, lambda: self._on_call(Call.DISK_FULL))
+        disk.start()
         self._note_packages(launch)
         started_at = time.monotonic()
         exit_code = self._watch(child, started_at)
@@ -200,6 +204,7 @@ class Supervisor:
         if exit_code == 0 and self._run.task.result and not self._interfered and not self._superseded:
             exit_code, bad_result, more_bytes = self._extract(launch, folder, started_at)
             peak_bytes = max(peak_bytes, more_bytes)
+        disk.stop()
         sampler.stop()
         if self._superseded:
             return None
@@ -211,6 +216,7 @@ class Supervisor:
             said=shipper.said,
             tail=_tail(folder.output),
             peak_memory_bytes=max(peak_bytes, sampler.peaks.memory_bytes),
+            disk_is_full=lambda: cannot_grow(folder.path),
         )
         if bad_result and ending.reason in (None, Reason.ERROR):
             ending = replace(ending, reason=Reason.ERROR, message=bad_result)
@@ -345,7 +351,7 @@ class Supervisor:
         if call is Call.SUPERSEDED:
             self._superseded = True
         elif self._stop_for is None:
-            self._stop_for = Reason.STOPPED if call is Call.CANCEL else Reason.DRAINED
+            self._stop_for = _REASONS[call]
         self._requests.wake()
 
     # ── settling ──

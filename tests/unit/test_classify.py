@@ -37,6 +37,28 @@ def test_the_reason_follows_from_exit_code_and_last_words(exit_code: int, tail: 
     assert reason(exit_code, tail) is expected
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "tail", "stopped_for", "expected"),
+    [
+        (1, "", None, Reason.DISK_FULL),
+        (-7, "", None, Reason.DISK_FULL),  # SIGBUS: a mapped file that could not grow
+        (1, "MemoryError", None, Reason.OUT_OF_MEMORY),
+        (-9, "", None, Reason.KILLED),
+        (0, "", None, None),
+        (1, "", Reason.STOPPED, Reason.STOPPED),
+    ],
+)
+def test_who_dies_without_a_word_on_a_full_disk_died_of_it(
+    exit_code: int, tail: str, stopped_for: Reason | None, expected: Reason | None
+) -> None:
+    ending = classify(
+        stopped_for=stopped_for, exit_code=exit_code, said="", tail=tail, peak_memory_bytes=None,
+        disk_is_full=lambda: True,
+    )  # fmt: skip
+    assert ending.reason is expected
+    assert ending.message.startswith("the disk of the run directory is full") == (expected is Reason.DISK_FULL)
+
+
 def test_a_stop_of_ours_explains_every_exit_code() -> None:
     assert [reason(code, stopped_for=Reason.TIME_LIMIT) for code in (0, 1, -9, -15)] == [Reason.TIME_LIMIT] * 4
 
