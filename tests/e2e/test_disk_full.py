@@ -73,8 +73,6 @@ def test_a_script_that_dies_of_a_full_disk_fails_with_that_reason_and_goes_on_la
     filler = fill(small_disk)
     ended = lab.wait_until_ended(run)
     assert (ended.state, ended.reason, ended.attempt) == (State.FAILED, Reason.DISK_FULL, 1)
-    assert ended.ending is not None
-    assert "disk" in ended.ending.message
     filler.unlink()
     check_goes_on(lab, run, undisturbed)
 
