@@ -29,6 +29,9 @@ LOOK = "queueing.doorbell.look"
 TICKET_TTL_S = 3600
 """A ticket lost between Redis' list and a worker is rung again once its hash has expired; idle workers look sooner."""
 
+SILENT_S = 10.0
+"""How long a Redis that has not answered is not asked again."""
+
 _CHUNK = 1000
 _PREFIX = "labq-"
 _WORKERS, _WORKER = "rq:workers:", "rq:worker:"
@@ -51,10 +54,15 @@ def look() -> None:
 
 
 class Doorbell:
-    """Rings for runs, and tells which tickets are still there."""
+    """Rings for runs, and tells which tickets are still there.
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    A Redis that has not answered is left alone for a while: waiting for it in every round of repair, and at the end of
+    every run, would cost more than the ringing is worth. `away`: it has not answered a moment ago.
+    """
+
+    def __init__(self, url: str, timeout_s: float, *, away: bool = False) -> None:
         self._redis = _connect(url, timeout_s)
+        self._silent_until = time.monotonic() + SILENT_S if away else 0.0
 
     def close(self) -> None:
         """Give connections back."""
@@ -65,7 +73,7 @@ class Doorbell:
         by_queue: dict[str, list[Ticket]] = defaultdict(list)
         for ticket in tickets:
             by_queue[ticket[2]].append(ticket)
-        with redis_errors():
+        with self._answered():
             for name, waiting in by_queue.items():
                 queue = _queue(name, self._redis)
                 for start in range(0, len(waiting), _CHUNK):
@@ -77,7 +85,7 @@ class Doorbell:
 
     def tell(self, channels: Iterable[str]) -> None:
         """Say on these channels that there is news in MongoDB. Raises DoorbellUnavailable."""
-        with redis_errors(), self._redis.pipeline(transaction=False) as pipeline:
+        with self._answered(), self._redis.pipeline(transaction=False) as pipeline:
             for channel in channels:
                 pipeline.publish(channel, "news")
             pipeline.execute()
@@ -86,7 +94,7 @@ class Doorbell:
         """Forget tickets of runs that have been claimed. Raises DoorbellUnavailable."""
         if not tickets:
             return
-        with redis_errors(), self._redis.pipeline(transaction=False) as pipeline:
+        with self._answered(), self._redis.pipeline(transaction=False) as pipeline:
             for run, attempt, name in tickets:
                 pipeline.lrem(_queue(name, self._redis).key, 1, ticket_id(run, attempt))
                 pipeline.delete(Job.key_for(ticket_id(run, attempt)))
@@ -94,11 +102,22 @@ class Doorbell:
 
     def missing(self, tickets: list[Ticket]) -> list[Ticket]:
         """Those of the tickets that Redis does not hold."""
-        with redis_errors(), self._redis.pipeline(transaction=False) as pipeline:
+        with self._answered(), self._redis.pipeline(transaction=False) as pipeline:
             for run, attempt, _ in tickets:
                 pipeline.exists(Job.key_for(ticket_id(run, attempt)))
             held: list[int] = pipeline.execute()
         return [ticket for ticket, there in zip(tickets, held, strict=True) if not there]
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        if time.monotonic() < self._silent_until:
+            raise DoorbellUnavailable("Redis has not answered a moment ago")
+        try:
+            with redis_errors():
+                yield
+        except DoorbellUnavailable:
+            self._silent_until = time.monotonic() + SILENT_S
+            raise
 
     # ── damage ──
     def tickets(self) -> Iterator[list[tuple[str, str]]]:
@@ -199,6 +218,8 @@ class TicketWorker(Worker):
     def __init__(self, url: str, timeout_s: float, queue: str, name: str, wait_s: float) -> None:
         ttl_s = max(1, round(wait_s)) + 15  # RQ waits for a ticket 15 s less than this
         connection = _connect(url, timeout_s)
+        # Longer than the longest wait for a ticket. Everything else is answered at once, or not at all.
+        self._patient = _connect(url, max(1, round(wait_s)) + timeout_s)
         with redis_errors():
             super().__init__(
                 [_queue(queue, connection)],
@@ -212,8 +233,8 @@ class TicketWorker(Worker):
 
     @property
     def connection_timeout(self) -> int:
-        """A little longer than the longest wait, so that a black hole costs one wait and no more."""
-        return self.dequeue_timeout + 2
+        """RQ would raise our time-out to this: every command of its would then wait as long as for a ticket."""
+        return 0
 
     def wait_for_ticket(self, wait_s: float) -> str | None:
         """The id of a popped ticket, or None when none came in time. Raises DoorbellUnavailable."""
@@ -222,7 +243,7 @@ class TicketWorker(Worker):
             self.heartbeat()
             try:
                 popped = Queue.dequeue_any(
-                    self.queues, timeout, connection=self.connection, job_class=TicketJob, serializer=JSONSerializer
+                    self.queues, timeout, connection=self._patient, job_class=TicketJob, serializer=JSONSerializer
                 )
             except DequeueTimeout:
                 return None
@@ -244,6 +265,7 @@ class TicketWorker(Worker):
         except DoorbellUnavailable:
             pass
         self.connection.close()
+        self._patient.close()
 
     def _drop(self, job: Job, queue: Queue) -> None:
         """The pop was the message: what RQ remembers of it goes at once."""

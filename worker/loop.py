@@ -133,6 +133,8 @@ class Loop:
             self._idle = False
 
     def _ring_or_pause(self, wait_s: float) -> None:
+        if self._bell_is_away and wait_s <= 0:
+            return  # a look needs no ticket
         try:
             if self._bell is None:
                 self._bell = TicketWorker(
@@ -187,7 +189,7 @@ class Loop:
             return Outcome.HOPELESS if hopeless else Outcome.TROUBLE
         except OSError as error:
             return self._no_slots(error)
-        doorbell = Doorbell(redis_url(self._settings), self._settings.redis_timeout_s)
+        doorbell = Doorbell(redis_url(self._settings), self._settings.redis_timeout_s, away=self._bell_is_away)
         station = Station(
             store=store,
             doorbell=doorbell,

@@ -64,11 +64,13 @@ def _is_well(findings: Sequence[Finding], report: "DamageReport") -> bool:
 
 def examine(chosen: Settings) -> list[Finding]:
     """All findings, the servers first."""
+    mongo = _checked("mongodb", lambda: _mongo(chosen))
+    unknown = Finding(subject="workers", ok=False, text="unknown, see mongodb")  # one wait for it is enough
     return [
         *_programmes(chosen),
-        _checked("mongodb", lambda: _mongo(chosen)),
+        mongo,
         _checked("redis", lambda: _redis(chosen)),
-        _checked("workers", lambda: _workers(chosen)),
+        _checked("workers", lambda: _workers(chosen)) if mongo.ok else unknown,
         _disk(chosen),
         _mail(chosen),
     ]
