@@ -45,8 +45,11 @@ class EventReader:
     """The highest step of this attempt and of what earlier ones left: where a final value belongs."""
     _counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def read(self, data: bytes, now: float) -> Batch:
-        """The meaning of further lines. A line that cannot be understood is named and skipped: the rest counts."""
+    def read(self, data: bytes, now: float, offset_s: float = 0.0) -> Batch:
+        """The meaning of further lines. A line that cannot be understood is named and skipped: the rest counts.
+
+        `now` and `offset_s`: the time of this host, and what is added to every time of it.
+        """
         points: list[Point] = []
         checkpoints: list[Announced] = []
         artifacts: list[str] = []
@@ -59,7 +62,7 @@ class EventReader:
                 continue
             try:
                 event = _event(raw)
-                points += self._points(event, now)
+                points += self._points(event, now, offset_s)
                 if "_checkpoint" in event:
                     checkpoints.append(self._announced(event))
                 if "_progress" in event:
@@ -79,13 +82,13 @@ class EventReader:
             broken=tuple(broken),
         )
 
-    def _points(self, event: dict[str, Any], now: float) -> list[Point]:
+    def _points(self, event: dict[str, Any], now: float, offset_s: float) -> list[Point]:
         metrics = {name: value for name, value in event.items() if name != "step" and not name.startswith("_")}
         if not metrics:
             return []
         step = self._step_of(event)
         self.last_step, self.reached = step, max(step, self.reached)
-        at = float(event.get("_t", now))
+        at = float(event.get("_t", now)) + offset_s
         return [self._point(name, step, at, _number(name, value)) for name, value in metrics.items()]
 
     def _step_of(self, event: dict[str, Any]) -> int:

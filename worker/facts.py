@@ -70,7 +70,7 @@ def python_facts(launch: Launch, cache_dir: Path, patience_s: float = _ASK_S) ->
         return None
     cache = cache_dir / f"python-{hashlib.sha256(interpreter_identity(launch).encode()).hexdigest()[:16]}.json"
     with suppress(OSError, ValueError):
-        if time.time() - cache.stat().st_mtime < _CACHE_S:
+        if abs(time.time() - cache.stat().st_mtime) < _CACHE_S:
             cached: dict[str, Any] = json.loads(cache.read_text())
             return cached
     facts = _ask(interpreter, launch, patience_s)

@@ -23,6 +23,7 @@ from store.store import Store
 from worker.events import Announced, Batch, EventReader, worth_publishing
 from worker.published import Held, Mark, forget, hold, look, newest_file
 from worker.rundir import RunDir
+from worker.server_clock import ServerClock
 
 _DOUBT_NS = 1_000_000_000
 """How long a file that has taken the name of an announced one is waited for to be announced itself."""
@@ -62,10 +63,18 @@ class Shipper:
     """Ships every `pause_s` seconds in a thread of its own; `finish` ships the rest."""
 
     def __init__(
-        self, store: Store, run: Run, folder: RunDir, *, pause_s: float, keep: int, superseded: Callable[[], None]
+        self,
+        store: Store,
+        run: Run,
+        folder: RunDir,
+        *,
+        pause_s: float,
+        keep: int,
+        clock: ServerClock,
+        superseded: Callable[[], None],
     ) -> None:
         self._store, self._run, self._folder = store, run, folder
-        self._pause_s, self._keep, self._superseded = pause_s, keep, superseded
+        self._pause_s, self._keep, self._clock, self._superseded = pause_s, keep, clock, superseded
         self._reader = EventReader(reached=max((one.last_step for one in run.summary.values()), default=-1))
         self._position = _Position(summary=dict(run.summary))
         self._cargo: _Cargo | None = None
@@ -150,7 +159,7 @@ class Shipper:
     def _load(self, written: _Written, seen: Mapping[str, Mark], *, final: bool) -> _Cargo | None:
         read = _read(self._folder.events, self._position.events_bytes, written.events_bytes)
         events = _whole_lines(read, final=final)
-        batch = self._reader.read(events, time.time())
+        batch = self._reader.read(events, time.time(), self._clock.offset_s())
         self._told.update(seen[one.name] for one in batch.checkpoints if one.name in seen)
         if self._position.events_bytes + len(read) >= written.events_bytes:
             self._set_apart_replaced([*self._announced, *batch.checkpoints], seen, written)

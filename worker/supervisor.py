@@ -42,6 +42,7 @@ from worker.preflight import examine, missing, needs, shortage
 from worker.results import BadResult, append_results, plan_result, read_results
 from worker.rundir import RunDir, beginning, make_run_dir, promises
 from worker.sampler import Sampler
+from worker.server_clock import ServerClock
 from worker.shipper import Shipper
 from worker.station import Station
 from worker.templates import write_copies
@@ -61,6 +62,7 @@ class Supervisor:
         self._worker, self._requests = station.worker, station.requests
         self._packages, self._proven = station.packages, station.proven
         self._run, self._gpus, self._objection = claimed.run, claimed.gpus, claimed.objection
+        self._clock = ServerClock(self._run.history[-1].started_at)  # it was claimed this moment
         self._limit: MemoryLimit = memory_limit(self._run)
         self._memory_said = ""
         self._stop_for: Reason | None = None
@@ -189,6 +191,7 @@ class Supervisor:
             folder,
             pause_s=self._settings.ship_s,
             keep=self._settings.keep_checkpoints,
+            clock=self._clock,
             superseded=lambda: self._on_call(Call.SUPERSEDED),
         )
         shipper.start()

@@ -2,7 +2,7 @@
 
 import argparse
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 
 from queueing.cli.context import opened_store, print_json
 from queueing.cli.resources import print_resources
@@ -26,11 +26,11 @@ def show(options: argparse.Namespace) -> int:
             return _show_resources(run, store.samples(run.id), as_json=options.json)
         checkpoints = store.checkpoints(run.id)
         notices = store.notices(run.id)
-        artifacts = store.artifacts(run.id)
+        artifacts, now = store.artifacts(run.id), store.now()
     if options.json:
         print_json({"run": run, "checkpoints": checkpoints, "notices": notices, "artifacts": artifacts})
         return ExitCode.OK
-    for name, text in _facts(run):
+    for name, text in _facts(run, now):
         print(f"{name:<12} {text}")
     for attempt in run.history:
         print(f"{'attempt ' + str(attempt.number):<12} {_attempt_words(attempt)}")
@@ -65,7 +65,7 @@ def _text_of(store: Store, run: Run, *, diff: bool) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
+def _facts(run: Run, now: datetime) -> list[tuple[str, str]]:
     facts = [
         ("run", run.id),
         ("experiment", f"{run.experiment} ({run.owner})"),
@@ -87,7 +87,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     if run.remark and run.remark not in [refusal.message for refusal in run.refusals]:
         facts.append(("remark", run.remark))
     for refusal in run.refusals:
-        again = "asked again" if refusal.until <= datetime.now(UTC) else f"until {refusal.until:%H:%M:%S} UTC"
+        again = "asked again" if refusal.until <= now else f"until {refusal.until:%H:%M:%S} UTC"
         facts.append(("refused by", f"{refusal.by}, {again}: {refusal.message}"))
     return facts + _git_facts(run)
 

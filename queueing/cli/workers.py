@@ -43,7 +43,7 @@ def drain_workers(options: argparse.Namespace) -> int:
             return _undo(options.whom, store.undrain(options.whom))
         living = store.workers(chosen.living_s)
         order = Drain(target=_target(options.whom, living), after_current=not options.leaves_now, by=asked_by())
-        in_s = seconds_until(options.at, datetime.now().astimezone()) if options.at else 0.0
+        in_s = seconds_until(options.at, store.now().astimezone()) if options.at else 0.0
         drain(store, doorbell, order, in_s, living)
     meant = [worker for worker in living if is_meant(worker, order)]
     if options.json:

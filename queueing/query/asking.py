@@ -1,7 +1,7 @@
 """What verbs call: a query as people type it, understood with the names that the store knows."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 
 from queueing.query import columns as named
 from queueing.query.meaning import condition, experiments_in
@@ -24,7 +24,7 @@ def understood(
     Reads small documents: which metrics and parameters the experiments that the query is about have.
     """
     tree = parse(text)
-    context = Context(now=now or datetime.now(UTC), me=user_name(), zone=zone)
+    context = Context(now=now or store.now(), me=user_name(), zone=zone)
     asked = condition(text, tree, store.names(experiments_in(tree)), context) if tree is not None else None
     return both(asked, raw(mongo) if mongo else None)
 

@@ -151,7 +151,10 @@ to = ["me@lab.example"]
             now = self.run(run)
             return now if now.checkpoint and now.checkpoint.attempt >= attempt and now.state is State.RUNNING else None
 
-        return until(reached, what=f"a checkpoint of {run.experiment}")
+        try:
+            return until(reached, what=f"a checkpoint of {run.experiment}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.run(run)}\n{self.log_text()}") from error
 
     def wait_until_ended(self, run: Run, timeout_s: float = 60.0) -> Run:
         def over() -> Run | None:

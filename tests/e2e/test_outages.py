@@ -23,7 +23,7 @@ from store.servers import lifecycle
 from store.settings import Settings
 from store.states import Reason, State
 
-AWAY_S = float(os.environ.get("LABQ_TEST_OUTAGE_S", "8"))
+AWAY_S = float(os.environ.get("LABQ_TEST_OUTAGE_S", "6"))
 TRUE_SIZE = AWAY_S >= 60
 TIMES = ("lease_s", "renew_s", "repair_s", "look_s", "ship_s", "mongo_timeout_s", "redis_timeout_s")
 DEFAULTS = {f"LABQ_{name.upper()}": str(getattr(Settings(), name)) for name in TIMES} if TRUE_SIZE else {}
