@@ -1,4 +1,4 @@
-"""Unix sockets that lead to a server until they are cut: the network between one worker and the servers."""
+"""Sockets, of Unix or TCP, that lead to a server until they are cut: the network between one worker and the servers."""
 
 import asyncio
 import threading
@@ -9,6 +9,8 @@ from enum import Enum, auto
 from pathlib import Path
 
 _BLOCK_BYTES = 1 << 16
+
+Address = tuple[str, int]
 
 
 class Flow(Enum):
@@ -22,7 +24,7 @@ class Flow(Enum):
 class Line:
     """One socket and all connections through it. Its methods run in the thread of its `Network`."""
 
-    def __init__(self, near: Path, far: Path) -> None:
+    def __init__(self, near: Path | Address, far: Path) -> None:
         self._near, self._far = near, far
         self._flow = Flow.OPEN
         self._flows = asyncio.Event()
@@ -32,7 +34,10 @@ class Line:
 
     async def listen(self) -> None:
         """From here on it can be connected to."""
-        await asyncio.start_unix_server(self._accept, path=str(self._near))
+        if isinstance(self._near, Path):
+            await asyncio.start_unix_server(self._accept, path=str(self._near))
+        else:
+            await asyncio.start_server(self._accept, *self._near)
 
     def turn(self, flow: Flow) -> None:
         """Open, cut, or swallow from now on. What a hole has swallowed comes out when it is open again."""
@@ -91,7 +96,7 @@ class Network:
         self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
         self._thread.start()
 
-    def lay(self, near: Path, far: Path) -> Line:
+    def lay(self, near: Path | Address, far: Path) -> Line:
         """A new line from the socket `near` to the one at `far`."""
 
         async def make() -> Line:

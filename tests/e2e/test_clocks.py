@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import Lab, supervisor_of, until
+from lab import LEASE_S, Lab, supervisor_of, until
 
 from store.runs import Run
 from store.states import Reason, State
@@ -115,7 +115,7 @@ def test_a_dead_workers_run_is_released_in_time(
     until(lambda: lab.run(run).attempt == 2, 15, what="the next attempt")
     (first, _) = lab.run(run).history
     assert first.ended_at is not None
-    assert first.ended_at - died_at < timedelta(seconds=2 + 0.4 + 3)
+    assert first.ended_at - died_at < timedelta(seconds=LEASE_S + 0.4 + 5)
     lab.wait_until_ended(run)
     assert lab.outcome(run) == undisturbed
 

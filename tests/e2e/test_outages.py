@@ -17,17 +17,18 @@ from typing import Any
 import psutil
 import pytest
 from lab import LABQ, Lab, child_of, is_alive, until
+from lab import LEASE_S as SHORT_LEASE_S
 
 from store.runs import Run
 from store.servers import lifecycle
 from store.settings import Settings
 from store.states import Reason, State
 
-AWAY_S = float(os.environ.get("LABQ_TEST_OUTAGE_S", "6"))
+AWAY_S = float(os.environ.get("LABQ_TEST_OUTAGE_S", "8"))
 TRUE_SIZE = AWAY_S >= 60
 TIMES = ("lease_s", "renew_s", "repair_s", "look_s", "ship_s", "mongo_timeout_s", "redis_timeout_s")
 DEFAULTS = {f"LABQ_{name.upper()}": str(getattr(Settings(), name)) for name in TIMES} if TRUE_SIZE else {}
-LEASE_S = Settings().lease_s if TRUE_SIZE else 2.0
+LEASE_S = Settings().lease_s if TRUE_SIZE else SHORT_LEASE_S
 MONGO_TIMEOUT_S, REDIS_TIMEOUT_S = 2.0, 1.0
 START_S = 5.0
 """A Python process with everything imported, on a machine that has other things to do."""
