@@ -27,7 +27,9 @@ def handed_on(run: Run, objection: Objection, mine: Worker, living: Iterable[Wor
 
     A shortage (disk, memory, GPU) concerns the whole machine and passes. What is missing (a programme, a folder)
     concerns this worker, whose PATH may differ from its neighbour's; once every living worker that fits the run has
-    said so, the retry policy decides as it does about any other ending.
+    said so, the retry policy decides as it does about any other ending. A worker that was killed a moment ago counts as
+    living for as long as it would be seen: whatever looks after it may be starting it again, failing is final, and
+    waiting costs seconds.
     """
     ending = Ending(reason=objection.reason, message=f"{mine.host}: {objection.message}")
     leaving = verdict(run, Ending(reason=Reason.DRAINED, message=ending.message))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from queueing.doorbell import Doorbell
 from queueing.retry import verdict
-from store.errors import DoorbellUnavailable, Superseded
+from store.errors import DoorbellUnavailable, StoreUnavailable, Superseded
 from store.runs import Ending, Run
 from store.settings import Settings
 from store.states import Reason, State
@@ -53,27 +53,28 @@ def repair(store: Store, doorbell: Doorbell, settings: Settings, owner: str) -> 
     if steady_s is None:
         return None
     over = store.expired(RELEASE_AT_MOST + 1) if steady_s >= settings.lease_s else []
-    ended = _release(store, over[:RELEASE_AT_MOST], time.monotonic() + settings.renew_s / 2)
+    ended, tried = _release(store, over[:RELEASE_AT_MOST], time.monotonic() + settings.renew_s / 2)
     return Repaired(
         released=tuple(run.id for run in ended if run.state is State.QUEUED),
         failed=tuple(run.id for run in ended if run.state is not State.QUEUED),
         rung=ring_missing(store, doorbell),
         cleared=store.tidy(min(TIDY_S, settings.renew_s / 2)),
-        unfinished=len(ended) < len(over),
+        unfinished=tried < len(over),
     )
 
 
-def _release(store: Store, over: list[Run], deadline: float) -> list[Run]:
-    """Those of the lost runs that were settled before the deadline, as they are now."""
-    ended = []
+def _release(store: Store, over: list[Run], deadline: float) -> tuple[list[Run], int]:
+    """Those of the lost runs that were settled before the deadline, as they are now, and how many were tried."""
+    ended, tried = [], 0
     for run in over:
         if time.monotonic() > deadline:
             break
+        tried += 1
         try:
             ended.append(store.settle(run.id, run.attempt, lambda now: verdict(now, LOST), only_expired=True))
-        except Superseded:
-            continue
-    return ended
+        except (Superseded, StoreUnavailable):
+            continue  # somebody else has it; or its supervisor died inside a transaction, which MongoDB still keeps
+    return ended, tried
 
 
 def ring_missing(store: Store, doorbell: Doorbell) -> int:

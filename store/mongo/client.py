@@ -25,8 +25,8 @@ Session = ClientSession
 P = ParamSpec("P")
 T = TypeVar("T")
 
-AWAY_CODES = frozenset({50, 89, 91, 189, 262, 10107, 11600, 11602, 13435, 13436})
-"""Server codes that mean "not now": time-outs, shutdown, stepping down, not primary."""
+AWAY_CODES = frozenset({24, 50, 89, 91, 112, 189, 251, 262, 10107, 11600, 11602, 13435, 13436})
+"""Server codes that mean "not now": time-outs, a conflict that lasts, shutdown, stepping down, not primary."""
 
 
 def connect(url: str, timeout_s: float) -> MongoClient[Document]:

@@ -20,7 +20,7 @@ from store.mongo import MongoStore, open_store
 from store.runs import Run
 from store.servers import lifecycle
 from store.servers.places import places
-from store.settings import Settings
+from store.settings import Settings, load
 from store.states import State
 
 HERE = Path(__file__).parent
@@ -63,6 +63,11 @@ class Lab:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._store: MongoStore | None = None
         self.up()
+
+    @property
+    def living_s(self) -> float:
+        """For how long a worker that was not seen counts as living."""
+        return load(self.home, self.env).settings.living_s
 
     # ── servers ──
     def up(self) -> None:

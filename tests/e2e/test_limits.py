@@ -131,6 +131,30 @@ def test_a_worker_without_the_programme_leaves_the_run_to_one_that_has_it(lab: L
     assert (ended.state, output(lab, run), ended.refusals) == (State.FINISHED, "done\n", ())
 
 
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_worker_killed_a_moment_ago_that_may_have_the_programme_is_waited_for(
+    lab: Lab, tmp_path: Path, comes_back: bool
+) -> None:
+    tool = tmp_path / f"tool-of-a-dead-worker-{comes_back}"
+    tool.write_text("#!/bin/sh\necho done\n")
+    tool.chmod(0o755)
+    path = f"{tmp_path}:{lab.env['PATH']}"
+    until(lambda: not lab.store.workers(lab.living_s), what="nobody else")
+    doomed = lab.worker(PATH=path)
+    until(lambda: lab.store.workers(lab.living_s), what="a worker that has it")
+    doomed.kill()
+    doomed.wait()
+    run = enqueue(lab, f"waited-{comes_back}".lower(), "", command=[tool.name])
+    lab.worker(LABQ_LOOK_S="4", LABQ_LEASE_S="12")  # living: 12 s
+    until(lambda: lab.run(run).attempt, what="a worker without it")
+    refused = until(lambda: r if (r := lab.run(run)).state is not State.RUNNING else None, what="its word")
+    assert (refused.state, refused.reason) == (State.QUEUED, Reason.REFUSED), "failing would be final"
+    if comes_back:
+        lab.worker(PATH=path)
+    ended = lab.wait_until_ended(run)
+    assert (ended.state, ended.reason) == ((State.FINISHED, None) if comes_back else (State.FAILED, Reason.REFUSED))
+
+
 def test_a_run_that_its_only_worker_has_no_disk_for_waits_without_spinning(lab: Lab) -> None:
     hungry = enqueue(lab, "hungry", "print('never')", '[resources]\ndisk = "900TB"')
     modest = enqueue(lab, "modest", "print('done')")
