@@ -37,6 +37,15 @@ if command -v ldconfig >/dev/null 2>&1 || [ -x /sbin/ldconfig ]; then
     PATH=$PATH:/sbin ldconfig -p | grep -q 'libcurl\.so\.4' || debian libcurl4
 fi
 [ "$extra" != test ] || command -v git >/dev/null 2>&1 || debian git
+# What the tests cut cables and turn clocks with; without it those tests say what is missing. Never asks for a password.
+if [ "$extra" = test ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    tools=
+    command -v ip >/dev/null 2>&1 || tools="$tools iproute2"
+    command -v iptables >/dev/null 2>&1 || tools="$tools iptables"
+    ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || tools="$tools libfaketime"
+    # shellcheck disable=SC2086
+    [ -z "$tools" ] || debian $tools || say "going on without:$tools"
+fi
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extra]"
