@@ -14,6 +14,7 @@ from queueing.placeholders import FILES, fill, mistakes_in, names_in
 from queueing.reading import line_of, read_file
 from queueing.result_command import read_result
 from queueing.space.names import flat
+from queueing.stopping.reading import read_stopping
 from queueing.sweep.block import Block
 from queueing.sweep.reading import read_block
 from queueing.templates import Template, mistakes_in_templates, names_in_templates, read_templates, render
@@ -41,6 +42,7 @@ def define_table(table: dict[str, Any], text: str, path: Path, settings: Setting
     mistakes = [*_task_mistakes(file), *sweep_mistakes(file, reserved), *_env_mistakes(file), *said, *wrong]
     blocks, found = _blocks(file, folder, reserved)
     mistakes = [_with_line(mistake, text) if is_toml else mistake for mistake in mistakes]
+    found += _stopping_mistakes(file, blocks)
     mistakes += [at(place, words, text, is_toml=is_toml) for place, words in found]
     if not mistakes:
         mistakes = _name_mistakes(file, blocks, templates)
@@ -154,6 +156,12 @@ def _env_mistakes(file: ExperimentFile) -> list[str]:
     return [f"env.{name}: is no name for a variable of a run; LABQ_… is reserved, '=' is not allowed" for name in bad]
 
 
+def _stopping_mistakes(file: ExperimentFile, blocks: Sequence[Block]) -> list[Mistake]:
+    if file.stopping is None:
+        return []
+    return read_stopping(file.stopping, [*flat(file.params), *(name for block in blocks for name in block.names)])[1]
+
+
 def _definition(
     file: ExperimentFile, workdir: Path, path: Path, text: str, settings: Settings, blocks: Sequence[Block],
     templates: Sequence[Template], result: tuple[str, ...],
@@ -185,6 +193,7 @@ def _definition(
         source=str(path.absolute()),
         text=text,
         texts=tuple(template.text for template in templates),
+        stopping=file.stopping,
     )
 
 

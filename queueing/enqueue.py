@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from queueing.doorbell import Doorbell
 from queueing.expand import Definition, runs
 from queueing.git import snapshot
+from queueing.stopping.round import let_go
 from store.errors import DoorbellUnavailable
 from store.experiments import Experiment
 from store.identity import user_name
@@ -45,6 +46,8 @@ def enqueue(
     for text in definition.texts:
         store.add_blob(text)
     store.add_experiment(_experiment(definition, now))
+    if definition.stopping is None:
+        let_go(store, doorbell, definition.name)
     ids: list[str] = []
     warning = ""
     to_ring = RING_AT_MOST
@@ -75,6 +78,7 @@ def _experiment(definition: Definition, now: Any) -> Experiment:
         text=definition.text,
         tags=definition.tags,
         created_at=now,
+        stopping=definition.stopping,
     )
 
 

@@ -34,6 +34,7 @@ class Definition:
     text: str
     texts: tuple[str, ...] = ()
     """Of the templates, in the order of `task.files`."""
+    stopping: dict[str, Any] | None = None
 
     @property
     def varied(self) -> tuple[str, ...]:

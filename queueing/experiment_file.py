@@ -179,6 +179,7 @@ class ExperimentFile(Table):
     retry: RetryTable = Field(default_factory=RetryTable)
     notify: NotifyTable = Field(default_factory=NotifyTable)
     sweep: Sweeps = Field(default_factory=SweepTable)
+    stopping: dict[str, Any] | None = None
 
     @property
     def sweeps(self) -> list[tuple[tuple[str | int, ...], SweepTable]]:

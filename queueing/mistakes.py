@@ -1,5 +1,6 @@
 """The validation library's findings as sentences: place, what was found, what is allowed."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from reprlib import Repr
 from typing import Any
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from queueing.reading import line_of
+from queueing.values import Mistake
 
 MOST_MISTAKES = 20
 _NO_PLACES = ("[key]", "[one]", "[many]")
@@ -17,6 +19,18 @@ _NO_PLACES = ("[key]", "[one]", "[many]")
 def sentences(error: ValidationError, model: type[BaseModel], text: str, *, is_toml: bool) -> list[str]:
     """One sentence per mistake, each with the line where the file format lets us find it."""
     return [_sentence(details, model, text, is_toml) for details in error.errors()[: MOST_MISTAKES + 1]]
+
+
+def findings(error: ValidationError, model: type[BaseModel], also: Sequence[str] = ()) -> list[Mistake]:
+    """One finding per mistake, with its path, in a table checked by itself; `also`: further keys that it may have."""
+    found: list[Mistake] = []
+    for details in error.errors()[: MOST_MISTAKES + 1]:
+        path = tuple(part for part in details["loc"] if part != "[key]")
+        if details["type"] == "extra_forbidden":
+            found.append((path, f"unknown key{_nearest(str(path[-1])[:60], [*_keys_at(model, path[:-1]), *also])}"))
+        else:
+            found.append((path, _cause(details, model, path)))
+    return found
 
 
 def shortened(mistakes: list[str]) -> list[str]:

@@ -27,6 +27,8 @@ def _verdict(run: Run, ending: Ending) -> Settlement:
         return Settlement(state=State.FINISHED, ending=ending)
     if run.wish is Wish.CANCEL or (ending.reason is Reason.STOPPED and run.wish not in (Wish.REQUEUE, Wish.PAUSE)):
         # Somebody wanted it gone, before it ended or while it was draining: it does not come back.
+        if run.judged.stopped is not None:
+            ending = replace(ending, message=run.judged.stopped.because)
         return Settlement(state=State.CANCELLED, reason=Reason.STOPPED, ending=ending, setbacks=run.setbacks)
     if ending.reason in (Reason.DRAINED, Reason.STOPPED):
         return Settlement(state=State.QUEUED, reason=Reason.DRAINED, ending=ending, setbacks=run.setbacks)

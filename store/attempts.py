@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from store.judged import Judged
 from store.runs import Attempt, Checkpoint, Refusal, Run, Shipped
 from store.states import ENDED, State
 from store.store import Refused, Settlement
@@ -39,6 +40,17 @@ def settled(run: Run, settlement: Settlement, now: datetime) -> Run:
         remark="" if run.refusals and run.remark == run.refusals[-1].message else run.remark,
         refusals=(),
         history=_with_last(run.history, ended_at=now, ending=settlement.ending),
+        judged=_judged(run.judged, settlement.state),
+    )
+
+
+def _judged(judged: Judged, state: State) -> Judged:
+    """A run that ended by itself, just before it was to be stopped or to wait, was not stopped and does not wait."""
+    return replace(
+        judged,
+        unread=state is not State.QUEUED,
+        stopped=judged.stopped if state is State.CANCELLED else None,
+        held=judged.held if state is State.PAUSED else None,
     )
 
 

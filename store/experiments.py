@@ -18,5 +18,7 @@ class Experiment:
     tags: tuple[str, ...] = ()
     created_at: datetime
     definition: dict[str, Any] = field(default_factory=dict)
+    stopping: dict[str, Any] | None = None
+    """The table [stopping] of the newest file; None: no run is stopped early."""
     peaks: Peaks = field(default_factory=Peaks)
     """The most that any of its runs used: written by the workers, never by an enqueue."""

@@ -86,6 +86,12 @@ def duration_s(run: Run, now: datetime) -> float | None:
     return None if end is None or run.started_at is None else (end - run.started_at).total_seconds()
 
 
+def running_s(run: Run, now: datetime) -> float | None:
+    """Spent in attempts, the present one included: pauses and waiting excepted. None before the first one."""
+    spans = [(attempt.ended_at or now) - attempt.started_at for attempt in run.history]
+    return sum(span.total_seconds() for span in spans) if spans else None
+
+
 def _same(field: Field, found: Any, value: Any) -> bool:
     if isinstance(field, RunField) and KINDS.get(field) is Kind.ID:
         return str(found).startswith(str(value))
@@ -158,6 +164,7 @@ _OF_RUN: dict[RunField, Callable[[Run, datetime], list[Any]]] = {
     RunField.STARTED: lambda run, _: [run.started_at],
     RunField.ENDED: lambda run, _: [run.ended_at],
     RunField.DURATION: lambda run, now: [duration_s(run, now)],
+    RunField.RUNNING_TIME: lambda run, now: [running_s(run, now)],
     RunField.PROGRESS: lambda run, _: [run.progress.fraction if run.progress else None],
     RunField.DONE: lambda run, _: [run.progress.done if run.progress else None],
     RunField.STEP: lambda run, _: _steps(run),

@@ -13,6 +13,7 @@ from typing import Any
 from store.attempts import began, settled
 from store.blobs import blob_id
 from store.changes import Change, Changed
+from store.courses import Afoot, Asked, Course, Reached, Track, Until, Watched
 from store.damage import Damage, Fault
 from store.errors import AmbiguousId, BadQuery, CheckpointDamaged, IllegalTransition, NoSuchRun, StoreFailed, Superseded
 from store.events import Event
@@ -65,6 +66,8 @@ class MemoryStore:
         self._views: dict[tuple[str, str], View] = {}
         self._metric_names: dict[str, set[str]] = defaultdict(set)
         self._param_names: dict[str, set[str]] = defaultdict(set)
+        self._courses: dict[str, Course] = {}
+        self._rungs: dict[tuple[str, float], Reached] = {}
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -456,6 +459,75 @@ class MemoryStore:
             del (self._workers if fault.damage is Damage.STALE_WORKER else self._locks)[fault.id]
             return True
 
+    # ── stopping rules ──
+    def ruled(self) -> list[Experiment]:
+        """The experiments that have rules."""
+        return sorted((one for one in self._experiments.values() if one.stopping), key=lambda one: one.name)
+
+    def set_stopping(self, experiment: str, stopping: dict[str, Any] | None) -> bool:
+        """Other rules for an experiment, or none."""
+        known = self._experiments.get(experiment)
+        if known is not None:
+            self._experiments[experiment] = replace(known, stopping=stopping)
+        return known is not None
+
+    def watched(self, experiments: Sequence[str], unread: int) -> list[Watched]:
+        """Runs that are running or wait at a rung, and some that are unread."""
+        runs = [run for run in self._runs.values() if run.experiment in experiments]
+        present = [run for run in runs if run.state is State.RUNNING or _is_held(run)]
+        others = [run for run in runs if run.judged.unread and run not in present]
+        return [_watched(run) for run in (*present, *others[:unread])]
+
+    def afoot(self, experiment: str) -> Afoot:
+        """What of the experiment may still report."""
+        counts = self.counts(experiment)
+        return Afoot(queued=counts.get(State.QUEUED, 0) > 0, running=counts.get(State.RUNNING, 0))
+
+    def courses(self, run_ids: Sequence[str]) -> dict[str, Course]:
+        """How far the rules have read these runs."""
+        return {run_id: self._courses[run_id] for run_id in run_ids if run_id in self._courses}
+
+    def save_courses(self, courses: Sequence[Course]) -> set[str]:
+        """Keep those that nobody else has saved since."""
+        with self._lock:
+            known = {course.id: self._courses[course.id].version for course in courses if course.id in self._courses}
+            mine = [course for course in courses if known.get(course.id, 0) == course.version]
+            self._courses.update({course.id: replace(course, version=course.version + 1) for course in mine})
+            return {course.id for course in mine}
+
+    def tracks(self, asked: Sequence[Asked]) -> dict[str, tuple[Track, ...]]:
+        """The points asked for."""
+        pairs = {one.run: zip(one.names, one.counts, strict=True) for one in asked}
+        return {one.run: tuple(self._track(one, *pair) for pair in pairs[one.run]) for one in asked}
+
+    def _track(self, asked: Asked, name: str, count: int) -> Track:
+        found = [p for made_by, p in self._points[asked.run] if made_by == asked.attempt and p.name == name]
+        return _as_track([(asked.attempt, p) for p in found[count:] if p.line <= asked.to_line])
+
+    def whole_tracks(self, run_id: str, names: Sequence[str]) -> tuple[Track, ...]:
+        """All points of these series."""
+        return tuple(_as_track([pair for pair in self._points[run_id] if pair[1].name == name]) for name in names)
+
+    def reach(self, reached: Sequence[Reached], anew: Sequence[str] = ()) -> None:
+        """Record with which values rungs were reached."""
+        with self._lock:
+            for key in [key for key in self._rungs if key[0] in anew]:
+                del self._rungs[key]
+            self._rungs.update({(one.run, one.at): one for one in reached})
+
+    def reached(self, experiment: str, at: float) -> dict[str, float]:
+        """The values of all runs that have reached this rung."""
+        found = (one for one in self._rungs.values() if one.experiment == experiment and one.at == at)
+        return {one.run: one.value for one in found}
+
+    def mark_read(self, runs: Sequence[tuple[str, int]]) -> None:
+        """The rules have seen everything of these attempts."""
+        with self._lock:
+            for run_id, attempt in runs:
+                run = self._runs[run_id]
+                if run.attempt == attempt:
+                    self._put(replace(run, judged=replace(run.judged, unread=False)))
+
     # ── people ──
     def change(self, run_ids: Sequence[str], change: Change) -> Changed:
         """Carry out what a person asks of these runs."""
@@ -478,7 +550,7 @@ class MemoryStore:
             self._owe(run, new.state)
         if change.scratch:
             self._checkpoints[run_id] = []
-        self._record(new, change.name, by=change.by, because=change.because)
+        self._record(new, change.name, by=change.by, because=change.because_of(run.id))
         return self._put(new)
 
     def events(self, run_id: str) -> list[Event]:
@@ -593,6 +665,38 @@ def _cut(found: list[Run], after: Run | None, query: RunQuery) -> list[Run]:
     """The page of a list that has the run before the page in it."""
     begin = (0 if after is None else found.index(after) + 1) + query.skip
     return found[begin : begin + query.limit] if query.limit else found[begin:]
+
+
+def _is_held(run: Run) -> bool:
+    return run.state is State.PAUSED and run.judged.held is not None
+
+
+def _watched(run: Run) -> Watched:
+    until = Until(attempt=run.checkpoint.attempt, line=run.checkpoint.line) if run.checkpoint else None
+    return Watched(
+        id=run.id,
+        experiment=run.experiment,
+        state=run.state,
+        attempt=run.attempt,
+        wish=run.wish,
+        shipped=run.shipped,
+        checkpoint=until,
+        judged=run.judged,
+    )
+
+
+def _as_track(points: Sequence[tuple[int, Point]]) -> Track:
+    return Track(
+        attempts=tuple(attempt for attempt, _ in points),
+        lines=tuple(point.line for _, point in points),
+        steps=tuple(point.step for _, point in points),
+        times=tuple(point.time for _, point in points),
+        values=tuple(point.value for _, point in points),
+    )
+
+
+def _age(run: Run) -> tuple[datetime, int]:
+    return run.queued_at, run.index
 
 
 def _best_first(run: Run) -> tuple[int, datetime, int]:

@@ -61,6 +61,7 @@ class RunField(StrEnum):
     STARTED = "started"
     ENDED = "ended"
     DURATION = "duration"
+    RUNNING_TIME = "running_time"
     PROGRESS = "progress"
     DONE = "done"
     STEP = "step"
@@ -73,7 +74,7 @@ KINDS: dict[RunField, Kind] = {
     RunField.REASON: Kind.REASON,
     RunField.DIRTY: Kind.FLAG,
     **dict.fromkeys((RunField.MEMORY, RunField.DISK, RunField.PEAK_MEMORY), Kind.SIZE),
-    **dict.fromkeys((RunField.TIME_LIMIT, RunField.DURATION), Kind.DURATION),
+    **dict.fromkeys((RunField.TIME_LIMIT, RunField.DURATION, RunField.RUNNING_TIME), Kind.DURATION),
     **dict.fromkeys((RunField.CREATED, RunField.STARTED, RunField.ENDED), Kind.TIME),
     **dict.fromkeys(
         (

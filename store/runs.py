@@ -7,6 +7,7 @@ from itertools import chain, count
 from pathlib import PurePath
 from typing import Any
 
+from store.judged import Judged
 from store.samples import Peaks
 from store.states import Reason, State, Wish
 
@@ -221,6 +222,7 @@ class Run:
     remark: str = ""
     refusals: tuple[Refusal, ...] = ()
     history: tuple[Attempt, ...] = ()
+    judged: Judged = field(default_factory=Judged)
 
 
 SHORT_ID_LENGTH = 8

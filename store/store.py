@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from store.changes import Change, Changed
+from store.courses import Afoot, Asked, Course, Reached, Track, Watched
 from store.damage import Damage, Fault
 from store.events import Event
 from store.experiments import Experiment
@@ -245,6 +246,41 @@ class Store(Protocol):
 
     def mend(self, fault: Fault, *, stale_s: float) -> bool:
         """Mend it if it is still so; harmless when done twice, by two at once, or by half."""
+
+    # ── stopping rules ──
+    def ruled(self) -> list[Experiment]:
+        """The experiments that have rules, by name."""
+
+    def set_stopping(self, experiment: str, stopping: dict[str, Any] | None) -> bool:
+        """Other rules for an experiment, or none; False when there is no such experiment."""
+
+    def watched(self, experiments: Sequence[str], unread: int) -> list[Watched]:
+        """Runs that are running or wait at a rung, and of those that are unread `unread` at most, each once."""
+
+    def afoot(self, experiment: str) -> Afoot:
+        """What of the experiment may still report."""
+
+    def courses(self, run_ids: Sequence[str]) -> dict[str, Course]:
+        """How far the rules have read these runs; one that they have never read is missing."""
+
+    def save_courses(self, courses: Sequence[Course]) -> set[str]:
+        """Keep courses, each with its version raised by one; returns the ids of those that nobody else has saved
+        since they were read."""
+
+    def tracks(self, asked: Sequence[Asked]) -> dict[str, tuple[Track, ...]]:
+        """The points asked for, of each run in the order of the names. Reads little more than these."""
+
+    def whole_tracks(self, run_id: str, names: Sequence[str]) -> tuple[Track, ...]:
+        """All points of these series of all attempts."""
+
+    def reach(self, reached: Sequence[Reached], anew: Sequence[str] = ()) -> None:
+        """Record with which values rungs were reached; of the runs in `anew` nothing else stays."""
+
+    def reached(self, experiment: str, at: float) -> dict[str, float]:
+        """The values of all runs that have reached this rung."""
+
+    def mark_read(self, runs: Sequence[tuple[str, int]]) -> None:
+        """The rules have seen everything of these attempts (run, attempt), which have ended."""
 
     # ── people ──
     def change(self, run_ids: Sequence[str], change: Change) -> Changed:

@@ -16,6 +16,7 @@ from store.settings import Settings
 from store.states import Wish
 from store.store import Store
 from store.workers import Worker
+from worker.judging import judge
 from worker.listener import listen
 from worker.rounds import Rounds
 
@@ -123,7 +124,8 @@ class Keeper:
                 return
             # Only right after a renewal: while our own lease may be over we would release ourselves.
             if self._renewed_at >= began and self._repairs.is_due():
-                self._repairs.done(unfinished=self._repair())
+                repaired, judged = self._repair(), judge(self._store, self._doorbell, self._settings, self._worker.name)
+                self._repairs.done(unfinished=repaired or judged)
             pause_s = min(self.terms.renew_s, max(0.05, self._repairs.in_s()))
 
     def _renew(self) -> bool:

@@ -20,6 +20,7 @@ from store.workers import Worker
 from worker.claiming import claim, gpus_free, gpus_here
 from worker.gpus import Gpu, preload
 from worker.horse import Horse, Outcome, stop_signals_held
+from worker.judging import judge
 from worker.linux import adopt_orphans
 from worker.machine import total_memory_bytes
 from worker.memory_limit import sweep_cgroups
@@ -234,7 +235,8 @@ class Loop:
                 station.presence.done()
             if station.repairs.is_due():
                 repair(store, station.doorbell, self._settings, worker.name)
-                station.repairs.done()
+                unfinished = judge(store, station.doorbell, self._settings, worker.name)
+                station.repairs.done(unfinished=unfinished)
             claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
             if claimed is None:
                 return Outcome.NOTHING, False

@@ -8,10 +8,11 @@ from store.mongo.outcomes import Outcomes
 from store.mongo.overview import Overview
 from store.mongo.people import People
 from store.mongo.schema import ensure_schema
+from store.mongo.stopping import StoppingRules
 from store.mongo.views import Views
 
 
-class MongoStore(People, Outcomes, Damaged, Crew, Outbox, Overview, Views):
+class MongoStore(People, Outcomes, Damaged, Crew, Outbox, Overview, Views, StoppingRules):
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 
 

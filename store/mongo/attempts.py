@@ -28,6 +28,7 @@ from store.workers import Worker, has
 _SUMMARY_S = 300
 _SETTLED = (
     "state", "reason", "ending", "setbacks", "lease", "wish", "not_before", "ended_at", "remark", "refusals", "history",
+    "judged",
 )  # fmt: skip
 _DEMANDS_AT_MOST = 150
 """MongoDB merges up to 200 sorted pieces of an index; more would be read whole and sorted."""

@@ -80,6 +80,25 @@ COMPUTED: dict[RunField, Document] = {
             1000,
         ]
     },
+    RunField.RUNNING_TIME: {
+        "$cond": [
+            {"$gt": [{"$size": {"$ifNull": ["$history", []]}}, 0]},
+            {
+                "$divide": [
+                    {
+                        "$sum": {
+                            "$map": {
+                                "input": "$history",
+                                "in": {"$subtract": [{"$ifNull": ["$$this.ended_at", "$$NOW"]}, "$$this.started_at"]},
+                            }
+                        }
+                    },
+                    1000,
+                ]
+            },
+            None,
+        ]
+    },
     RunField.PROGRESS: {
         "$cond": [
             {"$gte": [_PROGRESS, float("-inf")]},  # a number, and not NaN

@@ -96,5 +96,5 @@ def _difference(old: Run, new: Run) -> list[UpdateOne]:
 
 
 def _entry(run: Run, change: Change, now: datetime) -> Document:
-    said = {"by": change.by, "because": change.because}
+    said = {"by": change.by, "because": change.because_of(run.id)}
     return {"run": run.id, "attempt": run.attempt, "event": change.name, "at": now, **said}

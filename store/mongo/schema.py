@@ -41,6 +41,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("$**", _UP)], name="values", wildcardProjection={"params": 1, "summary": 1}),
         IndexModel([("lease.until", _UP)], partialFilterExpression={"state": State.RUNNING.value}),
         IndexModel([("lease.worker", _UP)], partialFilterExpression={"state": State.RUNNING.value}),
+        IndexModel([("experiment", _UP), ("state", _UP)], partialFilterExpression={"judged.unread": True}),
+    ],
+    "courses": [],
+    "rungs": [
+        IndexModel([("run", _UP), ("at", _UP)], unique=True),
+        IndexModel([("experiment", _UP), ("at", _UP), ("run", _UP)]),
     ],
     "metrics": [IndexModel([("run", _UP), ("name", _UP), ("attempt", _UP), ("bucket", _UP)], unique=True)],
     "logs": [IndexModel([("run", _UP), ("attempt", _UP), ("offset", _UP)], unique=True)],
