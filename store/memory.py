@@ -520,6 +520,13 @@ class MemoryStore:
         found = (one for one in self._rungs.values() if one.experiment == experiment and one.at == at)
         return {one.run: one.value for one in found}
 
+    def fallen(self, experiment: str) -> dict[str, tuple[float, float]]:
+        """The highest rungs of stopped runs."""
+        rulings = {run_id: course.ruling for run_id, course in self._courses.items() if course.experiment == experiment}
+        stopped = {run_id for run_id, ruling in rulings.items() if ruling is not None and not ruling.hold}
+        found = sorted((one for one in self._rungs.values() if one.run in stopped), key=lambda one: one.at)
+        return {one.run: (one.at, one.value) for one in found}
+
     def mark_read(self, runs: Sequence[tuple[str, int]]) -> None:
         """The rules have seen everything of these attempts."""
         with self._lock:

@@ -279,6 +279,9 @@ class Store(Protocol):
     def reached(self, experiment: str, at: float) -> dict[str, float]:
         """The values of all runs that have reached this rung."""
 
+    def fallen(self, experiment: str) -> dict[str, tuple[float, float]]:
+        """Of each run that rules have stopped: the highest rung that it reached, and its value there."""
+
     def mark_read(self, runs: Sequence[tuple[str, int]]) -> None:
         """The rules have seen everything of these attempts (run, attempt), which have ended."""
 

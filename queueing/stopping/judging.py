@@ -8,21 +8,16 @@ from queueing.stopping.course import Memory
 from queueing.stopping.decision import Decision, Verdict
 from queueing.stopping.ladder import AtRung, at_rung
 from queueing.stopping.rules import Rung, Stopping
-from queueing.stopping.rungs import rungs_between, same_bracket
+from queueing.stopping.rungs import rungs_between
+from queueing.stopping.standing import Standings
 from store.judged import Judged, Ruling
-
-Values = Callable[[float], Mapping[str, float]]
-"""The values of all runs of the experiment at a rung."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """`values`: of the siblings; `closed(run, rule, rung)`: nobody can come to this rung any more.
+    """`closed(run, rule, rung)`: nobody can come to this rung any more. `hits`: of each threshold, those it hits."""
 
-    `hits`: of each threshold, the runs for which it holds.
-    """
-
-    values: Values
+    standings: Standings
     closed: Callable[[str, Rung, float], bool] = lambda _run, _rule, _rung: False
     hits: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
@@ -99,10 +94,8 @@ def _at(
     around: Surroundings,
 ) -> Decision | None:  # fmt: skip
     """None: a person has said that it goes on, or it is unknown with which value it came."""
-    every = around.values(rung)
-    if judged.is_overruled(name, rung) or run not in every:
+    standing = around.standings.at(run, rule, rung)
+    if judged.is_overruled(name, rung) or run not in standing.values:
         return None
-    known = same_bracket(rule, run, every)
-    values = {other: value for other, value in every.items() if other in known}
-    at = AtRung(run=run, rung=rung, values=values, waits=waits, closed=around.closed(run, rule, rung))
+    at = AtRung(run=run, rung=rung, standing=standing, waits=waits, closed=around.closed(run, rule, rung))
     return at_rung(name, rule, stopping, at)

@@ -1,23 +1,24 @@
 """What a rule says of a run at a rung, from the values with which runs have reached it. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from queueing.stopping.decision import KEEP, Decision, Verdict, cost, ordinal
 from queueing.stopping.rules import Asha, Halving, Hyperband, Median, Percentile, Rung, Stopping
+from queueing.stopping.standing import Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtRung:
-    """A run at a rung. `values`: of all runs that it is compared with, itself included.
+    """A run at a rung. `standing`: of all runs that it is compared with, itself included.
 
     `waits`: it waits here already. `closed`: no further run can come, as far as anybody knows.
     """
 
     run: str
     rung: float
-    values: Mapping[str, float]
+    standing: Standing
     waits: bool = False
     closed: bool = False
 
@@ -33,7 +34,7 @@ def at_rung(name: str, rule: Rung, stopping: Stopping, at: AtRung) -> Decision:
 
 def _asha(name: str, rule: Asha | Hyperband, stopping: Stopping, at: AtRung) -> Decision:
     """Judged once, when it comes: among the best 1/eta of those that came before, at least one."""
-    rank, room = _rank(stopping, at), max(1, _share(rule, at))
+    rank, room = at.standing.ranks[at.run], max(1, _share(rule, at))
     if rank < room:
         return KEEP
     return Decision(verdict=Verdict.STOP, because=_because(name, stopping, at, rank, room))
@@ -41,7 +42,7 @@ def _asha(name: str, rule: Asha | Hyperband, stopping: Stopping, at: AtRung) -> 
 
 def _asha_waiting(name: str, rule: Asha | Hyperband, stopping: Stopping, at: AtRung) -> Decision:
     """Judged again whenever others come: room grows. When nobody can come any more at least one goes on."""
-    rank, room = _rank(stopping, at), _share(rule, at)
+    rank, room = at.standing.ranks[at.run], _share(rule, at)
     if rank < room or (at.closed and rank < max(1, room)):
         return _go_on(name, stopping, at, rank, max(1, room))
     verdict = Verdict.STOP if at.closed and at.waits else Verdict.PAUSE
@@ -50,9 +51,10 @@ def _asha_waiting(name: str, rule: Asha | Hyperband, stopping: Stopping, at: AtR
 
 def _halving(name: str, rule: Halving | Hyperband, stopping: Stopping, at: AtRung) -> Decision:
     """Nobody goes on before the last has come."""
-    rank, room = _rank(stopping, at), max(1, _share(rule, at))
+    rank, room = at.standing.ranks[at.run], max(1, _share(rule, at))
     if not at.closed:
-        text = f"{name}: {_own(stopping, at)}; the best 1/{rule.eta:g} go on when all have come, {len(at.values)} have"
+        come = len(at.standing.values)
+        text = f"{name}: {_own(stopping, at)}; the best 1/{rule.eta:g} go on when all have come, {come} have"
         return Decision(verdict=Verdict.PAUSE, because=text)
     if rank < room:
         return _go_on(name, stopping, at, rank, room)
@@ -61,12 +63,12 @@ def _halving(name: str, rule: Halving | Hyperband, stopping: Stopping, at: AtRun
 
 def _percentile(name: str, rule: Percentile | Median, stopping: Stopping, at: AtRung) -> Decision:
     """Against the others: strictly worse than their percentile."""
-    others = sorted(cost(value, stopping.direction) for run, value in at.values.items() if run != at.run)
+    others = [found for found, run in at.standing.ordered if run != at.run]
     if len(others) < rule.siblings:
         return KEEP
     percent = rule.percentile if isinstance(rule, Percentile) else 50.0
     limit = percentile(others, percent)
-    if cost(at.values[at.run], stopping.direction) <= limit:
+    if cost(at.standing.values[at.run], stopping.direction) <= limit:
         return KEEP
     shown = limit if stopping.direction == "min" else -limit
     what = "the median" if percent == 50 else f"what the best {percent:g} % have"
@@ -84,14 +86,8 @@ def percentile(costs: Sequence[float], percent: float) -> float:
     return costs[low] + part * (costs[low + 1] - costs[low]) if math.isfinite(costs[low + 1]) else costs[low + 1]
 
 
-def _rank(stopping: Stopping, at: AtRung) -> int:
-    """How many are better; of equals the smaller id comes first, so that an order is always the same."""
-    own = (cost(at.values[at.run], stopping.direction), at.run)
-    return sum((cost(value, stopping.direction), run) < own for run, value in at.values.items())
-
-
 def _share(rule: Asha | Halving | Hyperband, at: AtRung) -> int:
-    return math.floor(len(at.values) / rule.eta + 1e-9)
+    return math.floor(len(at.standing.values) / rule.eta + 1e-9)
 
 
 def _go_on(name: str, stopping: Stopping, at: AtRung, rank: int, room: int) -> Decision:
@@ -100,10 +96,10 @@ def _go_on(name: str, stopping: Stopping, at: AtRung, rank: int, room: int) -> D
 
 
 def _own(stopping: Stopping, at: AtRung) -> str:
-    return f"{stopping.metric} {at.values[at.run]:.6g} at {stopping.by} {at.rung:g}"
+    return f"{stopping.metric} {at.standing.values[at.run]:.6g} at {stopping.by} {at.rung:g}"
 
 
 def _because(name: str, stopping: Stopping, at: AtRung, rank: int, room: int) -> str:
-    place = f"{ordinal(rank + 1)} of {len(at.values)}"
+    place = f"{ordinal(rank + 1)} of {len(at.standing.values)}"
     go_on = {0: "nobody goes on yet", 1: "the best one goes on"}.get(room, f"the best {room} go on")
     return f"{name}: {_own(stopping, at)} is {place}; {go_on}"

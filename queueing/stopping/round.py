@@ -6,7 +6,6 @@ What was decided is kept, under the version that was read, before it is carried 
 prevails, and what a killed one had decided the next one carries out. Doing it twice is harmless.
 """
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,8 @@ from queueing.stopping.judging import Judgement, Surroundings, judge
 from queueing.stopping.reading import stopping_of
 from queueing.stopping.reading_runs import Read, Seen, read_runs
 from queueing.stopping.rules import Asha, Hyperband, Rung, Stopping
-from queueing.stopping.rungs import same_bracket
+from queueing.stopping.rungs import bracket_of, same_bracket
+from queueing.stopping.standing import Standings
 from queueing.stopping.threshold import condition_of
 from store.changes import Change
 from store.experiments import Experiment
@@ -157,7 +157,6 @@ class Siblings:
     ) -> None:
         self._store, self._experiment, self._stopping = store, experiment, stopping
         self._complete = complete
-        self._reached: dict[float, Mapping[str, float]] = {}
         self._resources = {
             one.run.id: Memory(**one.course.memory).resource
             for one in seen
@@ -165,24 +164,37 @@ class Siblings:
         }
         self._running = sum(one.run.state is State.RUNNING for one in seen)
         self._nobody_else: bool | None = None
+        self._waited_for: dict[tuple[int, float], frozenset[str]] = {}
+        self._stopped: Mapping[str, tuple[float, float]] | None = None
 
     def surroundings(self) -> Surroundings:
         """As the rules want them."""
-        return Surroundings(values=self._values, closed=self._closed, hits=self._hits())
+        standings = Standings(self._stopping, self._reached, self._fallen)
+        return Surroundings(standings=standings, closed=self._closed, hits=self._hits())
 
-    def _values(self, rung: float) -> Mapping[str, float]:
-        if rung not in self._reached:
-            self._reached[rung] = self._store.reached(self._experiment, rung)
-        return self._reached[rung]
+    def _reached(self, rung: float) -> Mapping[str, float]:
+        return self._store.reached(self._experiment, rung)
+
+    def _fallen(self) -> Mapping[str, tuple[float, float]]:
+        if self._stopped is None:
+            self._stopped = self._store.fallen(self._experiment)
+        return self._stopped
 
     def _closed(self, run: str, rule: Rung, rung: float) -> bool:
         """With ASHA: nothing runs that could change anything. With halving: nobody is still below the rung."""
         if not self._all_are_seen():
             return False
-        others = same_bracket(rule, run, (other for other in self._resources if other != run))
-        if isinstance(rule, Asha) or (isinstance(rule, Hyperband) and not rule.synchronous):
-            return not others
-        return all((self._resources[other] or -math.inf) >= rung for other in others)
+        below = self._below(run, rule, rung)
+        return len(below) == (run in below)
+
+    def _below(self, run: str, rule: Rung, rung: float) -> frozenset[str]:
+        """Whom those at the rung wait for."""
+        bracket = bracket_of(rule, run) if isinstance(rule, Hyperband) else -1
+        if (bracket, rung) not in self._waited_for:
+            asha = isinstance(rule, Asha) or (isinstance(rule, Hyperband) and not rule.synchronous)
+            late = {one for one, at in self._resources.items() if asha or at is None or at < rung}
+            self._waited_for[bracket, rung] = frozenset(same_bracket(rule, run, late))
+        return self._waited_for[bracket, rung]
 
     def _all_are_seen(self) -> bool:
         """No run waits in the queue, and of those that run none has escaped our look."""

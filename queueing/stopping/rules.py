@@ -78,7 +78,7 @@ class Hyperband(Model):
 class Percentile(Model):
     """At `grace` and every `every` from there on: stopped when worse than the percentile of at least `siblings` others.
 
-    25: only who would be among the best quarter goes on.
+    25: only who would be among the best quarter goes on. Those that were stopped count on with what they had.
     """
 
     rule: Literal["percentile"] = "percentile"

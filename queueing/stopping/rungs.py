@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from queueing.stopping.rules import Hyperband, Median, Percentile, Rung
 
@@ -15,6 +16,7 @@ def rungs_between(rule: Rung, after: float, upto: float, run_id: str | None = No
     return [rung for rung in _until(_rungs(rule, run_id), upto) if rung > after]
 
 
+@lru_cache(maxsize=100)
 def brackets(rule: Hyperband) -> list[list[float]]:
     """The rungs of each bracket, the one that begins first in front; those of the last are none."""
     steps = 0
@@ -23,6 +25,7 @@ def brackets(rule: Hyperband) -> list[list[float]]:
     return [[rule.max / rule.eta**j for j in range(s, 0, -1)] for s in range(steps, -1, -1)]
 
 
+@lru_cache(maxsize=100)
 def shares(rule: Hyperband) -> list[float]:
     """Which part of the runs begins in each bracket: n_s = ceil((s_max + 1) / (s + 1) · eta^s), as in the paper."""
     s_max = len(brackets(rule)) - 1
@@ -30,6 +33,7 @@ def shares(rule: Hyperband) -> list[float]:
     return [size / sum(sizes) for size in sizes]
 
 
+@lru_cache(maxsize=100_000)
 def bracket_of(rule: Hyperband, run_id: str) -> int:
     """By a hash of the run: whatever else is in the experiment, and whenever it came."""
     drawn = int.from_bytes(hashlib.sha256(f"bracket {run_id}".encode()).digest()[:8]) / 2**64

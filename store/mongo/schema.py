@@ -43,7 +43,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("lease.worker", _UP)], partialFilterExpression={"state": State.RUNNING.value}),
         IndexModel([("experiment", _UP), ("state", _UP)], partialFilterExpression={"judged.unread": True}),
     ],
-    "courses": [],
+    "courses": [IndexModel([("experiment", _UP)], partialFilterExpression={"ruling.hold": False})],
     "rungs": [
         IndexModel([("run", _UP), ("at", _UP)], unique=True),
         IndexModel([("experiment", _UP), ("at", _UP), ("run", _UP)]),

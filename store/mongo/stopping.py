@@ -146,6 +146,16 @@ class StoppingRules(Connected):
         return {document["run"]: document["value"] for document in found}
 
     @guarded
+    def fallen(self, experiment: str) -> dict[str, tuple[float, float]]:
+        """The highest rungs of stopped runs."""
+        stopped = [
+            d["_id"]
+            for d in self.database["courses"].find({"experiment": experiment, "ruling.hold": False}, {"_id": 1})
+        ]
+        found = self.database["rungs"].find({"run": {"$in": stopped}}, {"_id": 0, "run": 1, "at": 1, "value": 1})
+        return {document["run"]: (document["at"], document["value"]) for document in found.sort("at", 1)}
+
+    @guarded
     def mark_read(self, runs: Sequence[tuple[str, int]]) -> None:
         """A run that has begun anew meanwhile has another attempt, or will have."""
         unread = {"judged.unread": True}

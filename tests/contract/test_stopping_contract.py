@@ -198,6 +198,21 @@ class TestRungs:
         assert store.reached("exp", 1.0) == {"a1": math.inf}
         assert store.reached("exp", 3.0) == {}
 
+    def test_the_fallen_are_those_that_rules_have_stopped(self, store: Store) -> None:
+        store.reach(
+            [
+                Reached(experiment="exp", run=run, at=at, value=at / 10)
+                for run in ("a1", "b1", "c1")
+                for at in (1.0, 3.0)
+            ]
+        )
+        course = Course(id="a1", experiment="exp", rules="d", attempt=1, line=3, counts=(), memory={}, ruling=AT_9)
+        held = replace(course, id="b1", ruling=HELD_AT_9)
+        store.save_courses(
+            [course, held, replace(course, id="c1", ruling=None), replace(course, id="d1", experiment="x")]
+        )
+        assert store.fallen("exp") == {"a1": (3.0, 0.3)}
+
     def test_nan_is_kept(self, store: Store) -> None:
         store.reach([Reached(experiment="exp", run="a1", at=1.0, value=math.nan)])
         assert math.isnan(store.reached("exp", 1.0)["a1"])
