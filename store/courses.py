@@ -76,7 +76,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """Points of one series: parallel arrays, oldest first. `lines` count within their attempt."""
+    """Points of one series: parallel arrays, oldest first. `lines` count within their attempt; `times` may lack."""
 
     attempts: tuple[int, ...] = ()
     lines: tuple[int, ...] = ()

@@ -502,7 +502,8 @@ class MemoryStore:
 
     def _track(self, asked: Asked, name: str, count: int) -> Track:
         found = [p for made_by, p in self._points[asked.run] if made_by == asked.attempt and p.name == name]
-        return _as_track([(asked.attempt, p) for p in found[count:] if p.line <= asked.to_line])
+        new = [(asked.attempt, p) for p in found[count:] if p.line <= asked.to_line]
+        return replace(_as_track(new), times=())
 
     def whole_tracks(self, run_id: str, names: Sequence[str]) -> tuple[Track, ...]:
         """All points of these series."""

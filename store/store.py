@@ -268,7 +268,7 @@ class Store(Protocol):
         since they were read."""
 
     def tracks(self, asked: Sequence[Asked]) -> dict[str, tuple[Track, ...]]:
-        """The points asked for, of each run in the order of the names. Reads little more than these."""
+        """The points asked for, of each run in the order of the names, without times. Reads little more than these."""
 
     def whole_tracks(self, run_id: str, names: Sequence[str]) -> tuple[Track, ...]:
         """All points of these series of all attempts."""

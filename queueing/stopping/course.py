@@ -1,8 +1,8 @@
 """What is remembered of a run, and how new points change it. Pure: no history is read twice."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from queueing.stopping.decision import cost
@@ -28,67 +28,83 @@ class Memory:
 
     def as_dict(self) -> dict[str, Any]:
         """As the store keeps it."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def says(self, rule: str) -> str:
         """Why a rule that follows the run wants it stopped; empty when it does not."""
         return str(self.rules.get(rule, {}).get(SAID, ""))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """One value of the metric. `resource`: None where `by` has not been reported yet."""
-
-    resource: float | None
-    value: float
-    time: float
-
-
+Report = tuple[float | None, float]
+"""Resource and value of one report of the metric; the resource is None where `by` has not been reported yet."""
 Reached = list[tuple[float, float]]
 """Rungs and the values with which they were reached."""
 
 
 def advanced(memory: Memory, stopping: Stopping, tracks: tuple[Track, ...]) -> tuple[Memory, Reached]:
     """The memory after these points, of the metric and of what counts resources, and the rungs that were reached."""
-    reached: Reached = []
-    for report in reports(memory, stopping, tracks):
-        memory, passed = after(memory, stopping, report)
-        reached += passed
+    new, reached = after(memory, stopping, reports(memory, stopping, tracks))
     by = _last_by(tracks)
-    return (memory if by is None else replace(memory, by=by)), reached
+    return (new if by is None else replace(new, by=by)), reached
 
 
-def reports(memory: Memory, stopping: Stopping, tracks: tuple[Track, ...]) -> Iterator[Report]:
+def reports(memory: Memory, stopping: Stopping, tracks: tuple[Track, ...]) -> list[Report]:
     """The points of the metric, each with its resource: the newest value of `by` on its line or before."""
     track = tracks[0]
-    counts = list(zip(tracks[1].attempts, tracks[1].lines, tracks[1].values, strict=True)) if len(tracks) > 1 else []
-    by, place, number = memory.by, 0, memory.reports
-    for index, value in enumerate(track.values):
-        position = (track.attempts[index], track.lines[index])
-        while place < len(counts) and counts[place][:2] <= position:
-            by, place = counts[place][2], place + 1
-        number += 1
-        resource = {STEP: float(track.steps[index]), REPORTS: float(number)}.get(stopping.by, by)
-        known = resource is not None and math.isfinite(resource)
-        yield Report(resource=resource if known else None, value=value, time=track.times[index])
+    if stopping.by == STEP:
+        return [(float(step), value) for step, value in zip(track.steps, track.values, strict=True)]
+    if stopping.by == REPORTS:
+        return [(float(number), value) for number, value in enumerate(track.values, memory.reports + 1)]
+    counts = tracks[1]
+    places = list(zip(counts.attempts, counts.lines, strict=True))
+    found: list[Report] = []
+    by, place = memory.by, 0
+    for position, value in zip(zip(track.attempts, track.lines, strict=True), track.values, strict=True):
+        while place < len(places) and places[place] <= position:
+            by, place = counts.values[place], place + 1
+        found.append((by if by is not None and math.isfinite(by) else None, value))
+    return found
 
 
-def after(memory: Memory, stopping: Stopping, report: Report) -> tuple[Memory, Reached]:
-    """The memory after one report."""
-    best = memory.best
-    if not math.isnan(report.value):
-        better = best is None or cost(report.value, stopping.direction) < cost(best, stopping.direction)
-        best = report.value if better else best
-    rules = {
-        name: follow(name, rule, stopping, memory.rules.get(name, {}), report.resource, report.value)
-        for name, rule in stopping.following.items()
-    }
-    new = replace(memory, best=best, reports=memory.reports + 1, rules=rules)
-    if report.resource is None or (memory.resource is not None and report.resource <= memory.resource):
-        return new, []
-    before = -math.inf if memory.resource is None else memory.resource
-    value = report.value if stopping.value == "last" or math.isnan(report.value) or best is None else best
-    return replace(new, resource=report.resource), [(rung, value) for rung in passed(stopping, before, report.resource)]
+def after(memory: Memory, stopping: Stopping, new: Sequence[Report]) -> tuple[Memory, Reached]:
+    """The memory after these reports. One loop for all of them: a run may report a million times."""
+    highest = max((resource for resource, _ in new if resource is not None), default=-math.inf)
+    resource = -math.inf if memory.resource is None else memory.resource
+    rungs = passed(stopping, resource, highest)
+    best = cost(memory.best, stopping.direction) if memory.best is not None else math.inf
+    least, last, place = memory.best, stopping.value == "last", 0
+    sign = 1.0 if stopping.direction == "min" else -1.0
+    reached: Reached = []
+    for at, value in new:
+        if sign * value < best:
+            best, least = sign * value, value
+        elif least is None and value == value:
+            least = value  # infinite from the beginning
+        if at is not None and at > resource:
+            resource = at
+            while place < len(rungs) and rungs[place] <= at:
+                reached.append((rungs[place], value if last or value != value or least is None else least))
+                place += 1
+    found = replace(
+        memory,
+        best=least,
+        reports=memory.reports + len(new),
+        resource=None if math.isinf(resource) else resource,
+        rules=_followed(memory, stopping, new),
+    )
+    return found, reached
+
+
+def _followed(memory: Memory, stopping: Stopping, new: Sequence[Report]) -> dict[str, Mapping[str, Any]]:
+    rules: dict[str, Mapping[str, Any]] = {}
+    for name, rule in stopping.following.items():
+        known = memory.rules.get(name, {})
+        for at, value in new:
+            if SAID in known:
+                break
+            known = follow(name, rule, stopping, known, at, value)
+        rules[name] = known
+    return rules
 
 
 def passed(stopping: Stopping, before: float, now: float) -> list[float]:

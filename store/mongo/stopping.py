@@ -3,6 +3,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from store.experiments import Experiment
 from store.logbook import warn
 from store.metrics import BUCKET_POINTS
 from store.mongo.client import Connected, Document, guarded
-from store.mongo.codec import from_document, to_document
+from store.mongo.codec import from_document, plain
 from store.states import State
 
 _DUPLICATE_KEY = 11000
@@ -26,7 +27,7 @@ _WATCHED = {
 }  # fmt: skip
 _BY_STATE = [("experiment", 1), ("state", 1), ("queued_at", 1), ("index", 1), ("_id", 1)]
 """The index to use: without the state ten thousand runs would be looked at for the few that run."""
-_ARRAYS = ("line", "step", "time", "value")
+_ARRAYS = ("line", "step", "value")
 
 
 class StoppingRules(Connected):
@@ -115,9 +116,8 @@ class StoppingRules(Connected):
     def whole_tracks(self, run_id: str, names: Sequence[str]) -> tuple[Track, ...]:
         """All points of these series."""
         order = [("attempt", 1), ("bucket", 1)]
-        return tuple(
-            _joined(list(self.database["metrics"].find({"run": run_id, "name": name}).sort(order))) for name in names
-        )
+        found = [list(self.database["metrics"].find({"run": run_id, "name": name}).sort(order)) for name in names]
+        return tuple(_joined(buckets, times=True) for buckets in found)
 
     @guarded
     def reach(self, reached: Sequence[Reached], anew: Sequence[str] = ()) -> None:
@@ -176,8 +176,9 @@ def _readable(documents: Iterable[Document]) -> Iterator[Watched]:
 
 def _saved(course: Course, token: str) -> UpdateOne:
     """A course that nobody has saved yet has version 0, and no document."""
-    document = {key: value for key, value in to_document(course).items() if key != "_id"}
-    update = {"$set": {**document, "version": course.version + 1, "token": token}}
+    document = {name: getattr(course, name) for name in course.__dataclass_fields__ if name not in ("id", "ruling")}
+    document |= {"ruling": plain(course.ruling), "version": course.version + 1, "token": token}
+    update = {"$set": document}
     return UpdateOne({"_id": course.id, "version": course.version}, update, upsert=course.version == 0)
 
 
@@ -189,10 +190,9 @@ def _by_tail(asked: Sequence[Asked]) -> dict[int, list[Asked]]:
     """Those of which about as many points are new go together, so that nobody's end is much longer than needed."""
     groups: dict[int, list[Asked]] = defaultdict(list)
     for one in asked:
-        tail = _SLACK
-        while tail < one.at_most + _SLACK and tail < BUCKET_POINTS:
-            tail *= 2
-        groups[min(tail, BUCKET_POINTS)].append(one)
+        wanted = one.at_most + _SLACK
+        grain = 8 if wanted <= 64 else 64 if wanted <= 512 else BUCKET_POINTS
+        groups[min(-(-wanted // grain) * grain, BUCKET_POINTS)].append(one)
     return groups
 
 
@@ -218,11 +218,15 @@ def _from_count(bucket: Document, count: int, to_line: int) -> Document:
     return {"attempt": bucket["attempt"], **{array: bucket[array][start:end] for array in _ARRAYS}}
 
 
-def _joined(buckets: Sequence[Document]) -> Track:
+def _joined(buckets: Sequence[Document], *, times: bool = False) -> Track:
     return Track(
         attempts=tuple(bucket["attempt"] for bucket in buckets for _ in bucket["line"]),
-        lines=tuple(line for bucket in buckets for line in bucket["line"]),
-        steps=tuple(step for bucket in buckets for step in bucket["step"]),
-        times=tuple(time for bucket in buckets for time in bucket["time"]),
-        values=tuple(value for bucket in buckets for value in bucket["value"]),
+        lines=_chained(buckets, "line"),
+        steps=_chained(buckets, "step"),
+        times=_chained(buckets, "time") if times else (),
+        values=_chained(buckets, "value"),
     )
+
+
+def _chained(buckets: Sequence[Document], array: str) -> tuple[Any, ...]:
+    return tuple(chain.from_iterable(bucket[array] for bucket in buckets))
