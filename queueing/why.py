@@ -20,6 +20,7 @@ class Cause(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     PAUSED = "paused"
+    AT_A_RUNG = "at-a-rung"
     RUNNING = "running"
     LEAVING = "leaving"
     UNHEARD = "unheard"
@@ -89,6 +90,11 @@ def _cancelled(found: Situation) -> Iterator[Because]:
 
 
 def _paused(found: Situation) -> Iterator[Because]:
+    held = found.run.judged.held
+    if held is not None:
+        advice = f"labq resume {short(found.run.id)}, whatever the rule says; labq stopping {found.run.experiment}"
+        yield Because(cause=Cause.AT_A_RUNG, text=f"it waits to be promoted: {held.because}", advice=advice)
+        return
     text = f"it was paused{_by_whom(found, 'pause')}"
     yield Because(cause=Cause.PAUSED, text=text, advice=f"labq resume {short(found.run.id)}")
 

@@ -106,9 +106,19 @@ def _understood(definition: "Definition") -> str:
     needs += [f"at most {format_duration(wants.time_s)}" if wants.time_s else ""]
     if any(needs):
         lines.append(f"  needs     {', '.join(need for need in needs if need)}")
+    if definition.stopping is not None:
+        lines += _stopping_lines(definition.stopping)
     if definition.notify.to:
         lines.append(f"  mail      {', '.join(definition.notify.to)} when {' or '.join(definition.notify.on)}")
     return "\n".join(lines)
+
+
+def _stopping_lines(table: dict[str, Any]) -> list[str]:
+    from queueing.stopping.reading import stopping_of
+    from queueing.stopping.words import better_words, rule_lines
+
+    rules = stopping_of(table)
+    return [f"  stopping  {better_words(rules)}", *(f"            {line}" for line in rule_lines(rules))]
 
 
 def _queued(added: int, total: int, ids: tuple[str, ...]) -> str:

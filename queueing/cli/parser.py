@@ -53,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("resume", "queueing.cli.change:resume", "let paused or ended runs go on from where they are", _runs)
     verb("requeue", "queueing.cli.change:requeue", "put runs back into the queue", _runs, _requeue)
     verb("priority", "queueing.cli.change:priority", "let runs come before others, or after them", _priority, _runs)
+    verb("stopping", "queueing.cli.stopping:stopping", "rules that stop an experiment's poor runs early", _stopping)
     verb("workers", "queueing.cli.workers:workers", "list workers: what they have, what they do")
     verb("drain", "queueing.cli.workers:drain_workers", "let a worker, or all of a host, leave", _drain)
     verb("config", "queueing.cli.config:config", "show each setting, its value and where it comes from")
@@ -175,6 +176,13 @@ def _bench(parser: argparse.ArgumentParser) -> None:
 
 def _requeue(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scratch", action="store_true", help="forget the checkpoints, begin anew")
+
+
+def _stopping(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiment", metavar="EXPERIMENT", help="name of the experiment")
+    parser.add_argument("--rules", metavar="FILE", help="put the table [stopping] of this file in force")
+    parser.add_argument("--dry-run", action="store_true", help="what the rules would have done to the runs so far")
+    parser.add_argument("--off", action="store_true", help="no rules any more; what waits at a rung goes on")
 
 
 def _priority(parser: argparse.ArgumentParser) -> None:

@@ -47,7 +47,8 @@ class Lab:
     bell: Doorbell = field(default_factory=lambda: cast(Doorbell, Bell()))
 
     def __post_init__(self) -> None:
-        self.store.now = lambda: self.now  # type: ignore[method-assign]
+        if isinstance(self.store, MemoryStore):
+            self.store.now = lambda: self.now  # type: ignore[method-assign]
         self.store.add_experiment(
             Experiment(name="exp", owner="me", source="f", text="", created_at=self.now, stopping=self.stopping)
         )

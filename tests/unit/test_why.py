@@ -8,6 +8,7 @@ import pytest
 
 from queueing.why import Cause, Situation, why
 from store.events import Event
+from store.judged import Judged, Ruling
 from store.runs import Attempt, Ending, Lease, Progress, Refusal, Resources, Run, Task
 from store.states import Reason, State, Wish
 from store.workers import Drain, Worker
@@ -64,6 +65,13 @@ SITUATIONS: dict[str, tuple[Situation, list[Cause], str]] = {
     ),
     "stopped": (asked(State.CANCELLED, "stop"), [Cause.CANCELLED], "by ann@desk 1m ago (too warm)"),
     "paused": (asked(State.PAUSED, "pause"), [Cause.PAUSED], "by ann@desk 1m ago"),
+    "at a rung": (
+        waiting(
+            state=State.PAUSED, judged=Judged(held=Ruling(rule="asha", rung=9, hold=True, because="asha: 4th of 9"))
+        ),
+        [Cause.AT_A_RUNG],
+        "asha: 4th of 9",
+    ),
     "running": (
         waiting(WORKER, **RUNNING, progress=Progress(done=30, total=100)),
         [Cause.RUNNING],
