@@ -53,7 +53,9 @@ def _has_begun(run: Watched) -> bool:
 
 
 def _goes_on(run: Watched, course: Course | None, stopping: Stopping) -> bool:
-    return course is not None and course.attempt == run.shipped.attempt and course.rules == stopping.digest
+    if course is None or course.attempt != run.shipped.attempt or course.rules != stopping.digest:
+        return False
+    return course.line <= run.shipped.events_lines  # else the run was deleted by hand and enqueued again
 
 
 def _read_further(
