@@ -27,29 +27,27 @@ from store.logbook import say, warn
 from store.runs import Checkpoint, Ending, Run
 from store.states import Reason, State
 from store.store import Settlement
+from worker.beside import Beside
 from worker.child import Child, sweep_descendants
 from worker.claiming import Claimed
 from worker.classify import TERMINATED, classify, is_machine_trouble, reason_of_trouble
-from worker.disk_watch import DiskWatch, cannot_grow
+from worker.disk_watch import cannot_grow
 from worker.facts import host_facts
 from worker.gpu_slots import NOTHING
 from worker.horse import Outcome
-from worker.keeper import Call, Keeper
+from worker.keeper import Keeper
 from worker.launch import Launch, plan
-from worker.linux import wait_readable
-from worker.memory_limit import Cgroup, MemoryLimit, memory_limit
+from worker.memory_limit import Cgroup, memory_limit
 from worker.preflight import examine, missing, needs, shortage
 from worker.results import BadResult, append_results, plan_result, read_results
 from worker.rundir import RunDir, beginning, make_run_dir, promises
-from worker.sampler import Sampler
 from worker.server_clock import ServerClock
-from worker.shipper import Shipper
 from worker.station import Station
 from worker.templates import write_copies
+from worker.watch import Watch
 
 T = TypeVar("T")
 TAIL_BYTES = 64 * 1024
-_REASONS = {Call.CANCEL: Reason.STOPPED, Call.LEAVE: Reason.DRAINED, Call.DISK_FULL: Reason.DISK_FULL}
 _RETRY_S = 0.5
 _OTHERS_FIRST_S = 15.0
 
@@ -63,13 +61,9 @@ class Supervisor:
         self._packages, self._proven = station.packages, station.proven
         self._run, self._gpus, self._objection = claimed.run, claimed.gpus, claimed.objection
         self._clock = ServerClock(self._run.history[-1].started_at)  # it was claimed this moment
-        self._limit: MemoryLimit = memory_limit(self._run)
-        self._memory_said = ""
-        self._stop_for: Reason | None = None
+        self._watch = Watch(self._run, self._requests, memory_limit(self._run))
         self._settled = False
         self._swept = False
-        self._superseded = False
-        self._interfered = False
         self._noting: threading.Thread | None = None
         self._keeper = Keeper(
             self._store,
@@ -77,14 +71,14 @@ class Supervisor:
             self._settings,
             self._worker,
             self._run,
-            self._on_call,
+            self._watch.on_call,
             asked_at=claimed.asked_at,
             repairs=station.repairs,
         )
 
     def carry_out(self) -> Outcome:
         """Run the attempt to its end, whatever that is: RAN. REFUSED: not this run on this machine; NOTHING: none."""
-        self._requests.listen(self._on_request)
+        self._requests.listen(self._watch.on_request)
         self._keeper.start()
         folder: RunDir | None = None
         try:
@@ -93,12 +87,12 @@ class Supervisor:
                 return self._refuse(entered)
             folder = entered
             ending = self._attempt(folder)
-            if ending is not None and not self._superseded:
+            if ending is not None and not self._watch.superseded:
                 self._settle(lambda run: verdict(run, ending))
         except OSError as error:
             return self._hand_on(error)
         except Superseded:
-            self._superseded = True
+            self._watch.superseded = True
         except StoreUnavailable as error:
             warn("given-up", run=self._run.id, attempt=self._run.attempt, error=error)
         except StoreFailed as error:
@@ -107,9 +101,9 @@ class Supervisor:
         finally:
             self._keeper.stop()
             self._swept = sweep_descendants().complete
-            if self._superseded:
+            if self._watch.superseded:
                 say("superseded", run=self._run.id, attempt=self._run.attempt)
-            self._limit.close()
+            self._watch.limit.close()
             self._release_gpus()
             if folder is not None:
                 folder.remove()
@@ -124,7 +118,7 @@ class Supervisor:
     @property
     def may_be_followed(self) -> bool:
         """Whether this process can carry out another attempt: of this one nothing is left in it, and nobody waits."""
-        undisturbed = self._settled and self._stop_for is None and not self._superseded
+        undisturbed = self._settled and self._watch.stop_for is None and not self._watch.superseded
         quiet = self._noting is None or not self._noting.is_alive()
         return undisturbed and quiet and self._swept
 
@@ -168,13 +162,13 @@ class Supervisor:
     # ── the attempt ──
     def _attempt(self, folder: RunDir) -> Ending | None:
         resume = self._begin(folder)
-        if self._stop_for is not None:
-            return Ending(reason=self._stop_for)
+        if self._watch.stop_for is not None:
+            return Ending(reason=self._watch.stop_for)
         try:
             self._until_answered(lambda: write_copies(self._store, self._run, folder))
             launch = plan(self._run, folder, os.environ, resume, self._gpus.gpus)
-            starter = () if isinstance(self._limit, Cgroup) else self._proven.starter(launch)
-            child = Child(launch, folder.output, self._limit.enter, starter)
+            starter = () if isinstance(self._watch.limit, Cgroup) else self._proven.starter(launch)
+            child = Child(launch, folder.output, self._watch.limit.enter, starter)
         except ValueError as error:
             return Ending(reason=Reason.REFUSED, message=f"cannot be started: {error}")
         except OSError as error:
@@ -183,48 +177,41 @@ class Supervisor:
             self._refuse(Objection(message=f"cannot be started: {error}", lasting=True))
             return None
         self._proven.add(launch)
-        self._limit = self._limit.around(child.pid)
+        self._watch.limit = self._watch.limit.around(child.pid)
         say("started", run=self._run.id, attempt=self._run.attempt, pid=child.pid)
-        shipper = Shipper(
-            self._store,
-            self._run,
-            folder,
-            pause_s=self._settings.ship_s,
-            keep=self._settings.keep_checkpoints,
-            clock=self._clock,
-            superseded=lambda: self._on_call(Call.SUPERSEDED),
+        beside = Beside(
+            self._store, self._settings, self._run, folder, self._gpus.gpus, self._clock, self._watch.on_call
         )
-        shipper.start()
-        sampler = Sampler(self._store, self._settings, self._run, folder.path, self._gpus.gpus)
-        sampler.start()
-        disk = DiskWatch(folder.path, lambda: self._on_call(Call.DISK_FULL))
-        disk.start()
+        beside.start()
         self._note_packages(launch)
-        started_at = time.monotonic()
-        exit_code = self._watch(child, started_at)
+        return self._ended(child, launch, folder, beside)
+
+    def _ended(self, child: Child, launch: Launch, folder: RunDir, beside: Beside) -> Ending | None:
+        """How the child ended, once all that it left is stored; None when that is nobody's business any more."""
+        started_at, watch = time.monotonic(), self._watch
+        exit_code = watch.until_ended(child, self._keeper, started_at)
         peak_bytes = max(child.peak_memory_bytes, sweep_descendants().peak_memory_bytes)
         bad_result = ""
-        if exit_code == 0 and self._run.task.result and not self._interfered and not self._superseded:
+        if exit_code == 0 and self._run.task.result and not watch.interfered and not watch.superseded:
             exit_code, bad_result, more_bytes = self._extract(launch, folder, started_at)
             peak_bytes = max(peak_bytes, more_bytes)
-        disk.stop()
-        sampler.stop()
-        if self._superseded:
+        beside.stop_looking()
+        if watch.superseded:
             return None
-        if not shipper.finish(self._settings.outage_grace_s, lambda: self._requests.hurry):
+        if not beside.shipper.finish(self._settings.outage_grace_s, lambda: self._requests.hurry):
             return Ending(reason=Reason.DRAINED, message="not all of it could be stored: MongoDB was away")
         ending = classify(
-            stopped_for=self._stop_for if self._interfered or exit_code in TERMINATED else None,
+            stopped_for=watch.stop_for if watch.interfered or exit_code in TERMINATED else None,
             exit_code=exit_code,
-            said=shipper.said,
+            said=beside.shipper.said,
             tail=_tail(folder.output),
-            peak_memory_bytes=max(peak_bytes, sampler.peaks.memory_bytes),
+            peak_memory_bytes=max(peak_bytes, beside.sampler.peaks.memory_bytes),
             disk_is_full=lambda: cannot_grow(folder.path),
         )
         if bad_result and ending.reason in (None, Reason.ERROR):
             ending = replace(ending, reason=Reason.ERROR, message=bad_result)
-        if ending.reason is Reason.OUT_OF_MEMORY and self._memory_said:
-            ending = replace(ending, message=self._memory_said)
+        if ending.reason is Reason.OUT_OF_MEMORY and watch.memory_said:
+            ending = replace(ending, message=watch.memory_said)
         say("ended", run=self._run.id, attempt=self._run.attempt, reason=ending.reason, exit_code=exit_code)
         return ending
 
@@ -233,9 +220,9 @@ class Supervisor:
         peak_bytes = 0
         try:
             launch = plan_result(self._run, folder, main)
-            child = Child(launch, folder.output, self._limit.enter, answer=folder.result)
-            self._limit = self._limit.around(child.pid)
-            exit_code = self._watch(child, started_at)
+            child = Child(launch, folder.output, self._watch.limit.enter, answer=folder.result)
+            self._watch.limit = self._watch.limit.around(child.pid)
+            exit_code = self._watch.until_ended(child, self._keeper, started_at)
             peak_bytes = max(child.peak_memory_bytes, sweep_descendants().peak_memory_bytes)
             if exit_code != 0:
                 return exit_code, f"the result command: {_last_words(exit_code, folder.output)}"[:500], peak_bytes
@@ -290,73 +277,6 @@ class Supervisor:
             self._noting = threading.Thread(target=work, name="packages", daemon=True)
             self._noting.start()
 
-    # ── watching ──
-    def _watch(self, child: Child, started_at: float) -> int:
-        """Until the child has ended: of itself, or because it had to. Its end is noticed at once."""
-        kill_at: float | None = None
-        while (exit_code := child.poll()) is None:
-            now = time.monotonic()
-            self._check_clocks(now, started_at)
-            self._check_memory()
-            if (
-                self._superseded
-                or self._requests.hurry
-                or self._memory_said
-                or (kill_at is not None and now >= kill_at)
-            ):
-                self._interfered = True
-                child.kill()
-                continue
-            if self._stop_for is not None and kill_at is None:
-                say("stopping", run=self._run.id, attempt=self._run.attempt, reason=self._stop_for)
-                self._interfered = True
-                child.terminate()
-                kill_at = now + self._keeper.terms.grace_s
-            wait_readable(child.pid, self._requests.descriptor, self._patience_s(now, started_at, kill_at))
-            self._requests.forget_wakes()
-        if exit_code != 0:
-            self._check_memory()  # the kernel ends a run before it wakes us
-        # Asked to leave a moment before: what stops a whole machine told the child without us.
-        self._interfered = self._interfered or self._stop_for is not None
-        return exit_code
-
-    def _check_clocks(self, now: float, started_at: float) -> None:
-        limit_s = self._run.resources.time_s
-        if self._stop_for is not None:
-            return
-        if limit_s is not None and now >= started_at + limit_s:
-            self._stop_for = Reason.TIME_LIMIT
-        elif now >= self._keeper.stop_at:
-            warn("fenced", run=self._run.id, attempt=self._run.attempt, alone_s=self._keeper.terms.alone_s)
-            self._stop_for = Reason.DRAINED
-
-    def _check_memory(self) -> None:
-        """At once and without a grace: a run that goes on allocating takes the machine with it."""
-        self._memory_said = self._memory_said or self._limit.exceeded()
-        if self._memory_said and self._stop_for is None:
-            say("stopping", run=self._run.id, attempt=self._run.attempt, reason=Reason.OUT_OF_MEMORY)
-            self._stop_for = Reason.OUT_OF_MEMORY
-
-    def _patience_s(self, now: float, started_at: float, kill_at: float | None) -> float:
-        look_s = self._limit.look_in_s()
-        if kill_at is not None:
-            return max(0.0, min(kill_at - now, look_s))
-        limit_s = self._run.resources.time_s
-        deadlines = [self._keeper.stop_at] + ([started_at + limit_s] if limit_s is not None else [])
-        return max(0.0, min(min(deadlines) - now, look_s))
-
-    def _on_request(self) -> None:
-        """By a signal."""
-        self._stop_for = self._stop_for or Reason.DRAINED
-
-    def _on_call(self, call: Call) -> None:
-        """From the threads."""
-        if call is Call.SUPERSEDED:
-            self._superseded = True
-        elif self._stop_for is None:
-            self._stop_for = _REASONS[call]
-        self._requests.wake()
-
     # ── settling ──
     def _settle(self, decide: Callable[[Run], Settlement]) -> None:
         """Until MongoDB has it, or the outage grace is over: then the lease ends, and the run goes on elsewhere."""
@@ -388,7 +308,7 @@ class Supervisor:
             try:
                 return ask()
             except StoreUnavailable:
-                if time.monotonic() > deadline or self._stop_for is not None or self._superseded:
+                if time.monotonic() > deadline or self._watch.stop_for is not None or self._watch.superseded:
                     raise
                 time.sleep(_RETRY_S)
 
