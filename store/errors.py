@@ -8,13 +8,18 @@
     │   ├── NoSuchView            no view is saved under this name
     │   ├── NoSuchRun             no run has this id
     │   ├── AmbiguousId           several runs begin with this id
-    │   └── IllegalTransition     the run's state does not allow this
+    │   ├── IllegalTransition     the run's state does not allow this
+    │   ├── NoSuchStudy           no experiment of this name has an optimizer
+    │   ├── StudyDiffers          the name belongs to a study of something else
+    │   └── EngineMissing         an optimizer's library is not installed
     ├── Unavailable               a server is away or cannot start; exit code 3
     │   ├── StoreUnavailable      MongoDB does not answer
     │   ├── DoorbellUnavailable   Redis does not answer
     │   └── ServerFailed          an embedded server did not come up
     ├── StoreFailed               MongoDB answered with an error that nobody expected
     ├── Superseded                the run has moved on: this attempt may change nothing any more
+    ├── NoProposal                an optimizer finds nothing that its constraints allow
+    ├── RunFailed                 a run that somebody waited for did not finish
     ├── CheckpointDamaged         a stored checkpoint does not match its SHA-256
     └── MailFailed                a message was not accepted
         ├── MailDeferred          try again later
@@ -81,6 +86,18 @@ class IllegalTransition(UserError):
     """The state machine does not allow what was asked."""
 
 
+class NoSuchStudy(UserError):
+    """No experiment of this name has an optimizer."""
+
+
+class StudyDiffers(UserError):
+    """The name belongs to a study of something else."""
+
+
+class EngineMissing(UserError):
+    """An optional library is not installed; the text names the command that installs it."""
+
+
 class Unavailable(LabqError):
     """A server is away."""
 
@@ -105,6 +122,14 @@ class StoreFailed(LabqError):
 
 class Superseded(LabqError):
     """The run has moved on: the fencing token of this attempt is stale."""
+
+
+class NoProposal(LabqError):
+    """The engine finds no configuration that the constraints allow."""
+
+
+class RunFailed(LabqError):
+    """The run ended without finishing; the text says why."""
 
 
 class CheckpointDamaged(LabqError):

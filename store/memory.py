@@ -26,11 +26,13 @@ from store.notices import Notice, NoticeState, notices_for
 from store.ordering import AFTER_OR_SKIP, UNORDERED, age, ordered
 from store.outcomes import Outcome, outcome_of
 from store.query import Names, param_paths
+from store.reports import reported, reported_points
 from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, artifact_name, worth_keeping
 from store.runs import Attempt as AttemptRecord
 from store.samples import Peaks, Sample, highest
 from store.states import ENDED, State, Wish, check_transition
 from store.store import Decision, RunQuery
+from store.studies import Study, StudyState, Trial, TrialState
 from store.views import View
 from store.workers import Drain, Worker, fits, is_refused
 
@@ -68,6 +70,8 @@ class MemoryStore:
         self._param_names: dict[str, set[str]] = defaultdict(set)
         self._courses: dict[str, Course] = {}
         self._rungs: dict[tuple[str, float], Reached] = {}
+        self._studies: dict[str, Study] = {}
+        self._trials: dict[tuple[str, int], Trial] = {}
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -569,6 +573,63 @@ class MemoryStore:
         """Queued runs that are claimed before this one."""
         queued = (one for one in self._runs.values() if one.state is State.QUEUED and one.queue == run.queue)
         return min(limit, sum(_best_first(one) < _best_first(run) for one in queued))
+
+    def report(self, run_id: str, values: dict[str, float]) -> Run:
+        """Add figures that were found elsewhere to an ended run."""
+        with self._lock:
+            if run_id not in self._runs:
+                raise NoSuchRun(f"no run has the id {run_id!r}")
+            run, now = self._runs[run_id], self.now()
+            points = reported_points(run, values, now)
+            new = reported(run, points)
+            self._points[run_id] += [(run.attempt, point) for point in points]
+            self._metric_names[run.experiment] |= set(values)
+            self._record(new, "reported")
+            return self._put(new)
+
+    # ── studies ──
+    def put_study(self, study: Study) -> None:
+        """Record a study, or what is new about it."""
+        self._studies[study.name] = study
+
+    def study(self, name: str) -> Study | None:
+        """The study of an experiment."""
+        return self._studies.get(name)
+
+    def studies(self, *states: StudyState) -> list[Study]:
+        """All studies, or those in these states, oldest first."""
+        found = [study for study in self._studies.values() if not states or study.state in states]
+        return sorted(found, key=lambda study: (study.created_at, study.name))
+
+    def mark_study(self, name: str, *, state: StudyState | None = None, trouble: str | None = None) -> None:
+        """Change the state, or say what went wrong."""
+        if (study := self._studies.get(name)) is not None:
+            trouble = study.trouble if trouble is None else trouble
+            self._studies[name] = replace(study, state=state or study.state, trouble=trouble)
+
+    def add_trial(self, trial: Trial) -> bool:
+        """Fix number and parameters of a trial."""
+        with self._lock:
+            return self._trials.setdefault((trial.study, trial.number), trial) is trial
+
+    def trials(self, study: str) -> list[Trial]:
+        """All trials of a study, by number."""
+        return [self._trials[key] for key in sorted(self._trials) if key[0] == study]
+
+    def open_trials(self, studies: Sequence[str]) -> list[Trial]:
+        """Trials that nobody has told yet, by study and number."""
+        every = (trial for study in sorted(set(studies)) for trial in self.trials(study))
+        return [trial for trial in every if trial.state is TrialState.OPEN]
+
+    def tell(self, trial: Trial, told_before: str) -> bool:
+        """Record what came of a trial, unless somebody has told another ending since."""
+        with self._lock:
+            known = self._trials.get((trial.study, trial.number))
+            if known is None or known.told != told_before:
+                return False
+            new = {name: getattr(trial, name) for name in ("state", "values", "points", "told", "why")}
+            self._trials[trial.study, trial.number] = replace(known, **new, told_at=self.now())
+            return True
 
     # ── workers ──
     def seen(self, worker: Worker) -> Drain | None:

@@ -196,6 +196,7 @@ class Run:
     task: Task
     repeat: int = 0
     index: int = 0
+    trial: int | None = None
     queue: str = "default"
     priority: int = 0
     tags: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ from store.query import Condition, Names, Order
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
 from store.samples import Peaks, Sample
 from store.states import Reason, State, Wish
+from store.studies import Study, StudyState, Trial
 from store.views import View
 from store.workers import Drain, Worker
 
@@ -294,6 +295,34 @@ class Store(Protocol):
 
     def ahead(self, run: Run, limit: int = 10_000) -> int:
         """How many queued runs of the same queue are claimed before this one, counted up to `limit`."""
+
+    def report(self, run_id: str, values: dict[str, float]) -> Run:
+        """Add figures that were found elsewhere to an ended run. Raises IllegalTransition, NoSuchRun."""
+
+    # ── studies ──
+    def put_study(self, study: Study) -> None:
+        """Record a study, or what is new about it."""
+
+    def study(self, name: str) -> Study | None:
+        """The study of an experiment."""
+
+    def studies(self, *states: StudyState) -> list[Study]:
+        """All studies, or those in these states, oldest first."""
+
+    def mark_study(self, name: str, *, state: StudyState | None = None, trouble: str | None = None) -> None:
+        """Change the state, or say what went wrong."""
+
+    def add_trial(self, trial: Trial) -> bool:
+        """Fix number and parameters of a trial; False when somebody has taken the number."""
+
+    def trials(self, study: str) -> list[Trial]:
+        """All trials of a study, by number."""
+
+    def open_trials(self, studies: Sequence[str]) -> list[Trial]:
+        """Trials that nobody has told yet, by study and number."""
+
+    def tell(self, trial: Trial, told_before: str) -> bool:
+        """Record what came of a trial, unless somebody has told another ending than `told_before`: False then."""
 
     # ── workers ──
     def seen(self, worker: Worker) -> Drain | None:

@@ -7,12 +7,14 @@ from store.mongo.outbox import Outbox
 from store.mongo.outcomes import Outcomes
 from store.mongo.overview import Overview
 from store.mongo.people import People
+from store.mongo.reports import Reports
 from store.mongo.schema import ensure_schema
 from store.mongo.stopping import StoppingRules
+from store.mongo.studies import Studies
 from store.mongo.views import Views
 
 
-class MongoStore(People, Outcomes, Damaged, Crew, Outbox, Overview, Views, StoppingRules):
+class MongoStore(People, Outcomes, Damaged, Crew, Outbox, Overview, Views, StoppingRules, Studies, Reports):
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 
 

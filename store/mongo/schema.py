@@ -12,8 +12,9 @@ from store.errors import StoreFailed
 from store.logbook import say
 from store.mongo.client import Document, guarded
 from store.states import Reason, State
+from store.studies import StudyState, TrialState
 
-VERSION = 6
+VERSION = 7
 
 _UP, _DOWN = ASCENDING, DESCENDING
 
@@ -63,6 +64,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("run", _UP), ("attempt", _UP), ("at", _UP)]),
         IndexModel("expires_at", expireAfterSeconds=0),
     ],
+    "studies": [IndexModel([("state", _UP), ("created_at", _UP)])],
+    "trials": [
+        IndexModel([("study", _UP), ("number", _UP)], unique=True),
+        IndexModel([("state", _UP), ("study", _UP), ("number", _UP)]),
+    ],
     "workers": [IndexModel([("seen_at", _UP)])],
     "drains": [],
     "locks": [],
@@ -104,6 +110,17 @@ VALIDATORS: dict[str, dict[str, Any]] = {
     ),
     "logs": _object({"run": _STRING, "attempt": _INT, "offset": _INT, "data": {"bsonType": "binData"}}),
     "checkpoints": _object({"run": _STRING, "attempt": _INT, "step": _INT, "sha256": _STRING}),
+    "studies": _object({"_id": _STRING, "name": _STRING, "state": {"enum": [state.value for state in StudyState]}}),
+    "trials": _object(
+        {
+            "_id": _STRING,
+            "study": _STRING,
+            "number": _INT,
+            "params": {"bsonType": "object"},
+            "state": {"enum": [state.value for state in TrialState]},
+            "told": _STRING,
+        }
+    ),
     "outbox": _object({"_id": _STRING, "run": _STRING, "to": _ARRAY, "state": _STRING}),
 }
 
