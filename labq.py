@@ -38,7 +38,10 @@ __all__ = [
 ]  # fmt: skip
 
 # Where labq is installed as a whole, these come too; they are imported when first used.
-_API = {"enqueue": "queueing.api", "results": "queueing.api", "runs": "queueing.api", "series": "queueing.api"}
+_API = {
+    **dict.fromkeys(("enqueue", "results", "runs", "series", "ask", "tell"), "queueing.api"),
+    **dict.fromkeys(("as_completed", "handle", "submit", "submit_all"), "queueing.handles"),
+}
 
 _TOLD_TO_STOP = False
 _HANDLES_SIGTERM = False

@@ -6,11 +6,14 @@ done = labq.enqueue({"name": "toy", "command": ["python", "train.py", "--lr", "{
 for run in labq.runs("toy"):
     print(run.id, run.state, run.summary)
 labq.results("toy", sort="val_loss", best=10).to_pandas()
+
+trial = labq.ask("study", outside=True)          # from its optimizer; yours: labq.ask("study", {"lr": 0.1})
+labq.tell("study", trial.number, val_loss=0.31)
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from queueing.definition import define, define_table
 from queueing.doorbell import Doorbell
 from queueing.enqueue import Enqueued
 from queueing.enqueue import enqueue as enqueue_definition
+from queueing.optimize.outside import ask_trial, tell_trial
 from queueing.query.asking import runs_where
 from queueing.results.asking import Ask
 from queueing.results.python import Results, results_of
@@ -29,6 +33,7 @@ from store.metrics import Series
 from store.runs import Run
 from store.settings import load
 from store.store import Store
+from store.studies import Trial, TrialState
 
 
 def enqueue(experiment: str | Path | Mapping[str, Any]) -> Enqueued:
@@ -95,6 +100,28 @@ def series(run: str, metric: str) -> Series:
     """The history of one metric. Raises NoSuchRun, AmbiguousId, StoreUnavailable."""
     with _store() as store:
         return store.series(store.run(run).id, metric)
+
+
+def ask(study: str, params: Mapping[str, Any] | None = None, *, outside: bool = False) -> Trial:
+    """Fix the next trial of a study and queue its run; `outside`: you evaluate it, then `tell`.
+
+    Raises NoSuchStudy, UserError, EngineMissing, StoreUnavailable.
+    """
+    with _store() as store, closing(_doorbell()) as doorbell:
+        return ask_trial(store, doorbell, study, params, outside=outside)
+
+
+def tell(study: str, trial: int, *, state: str = "complete", **values: float) -> Trial:
+    """What came of a trial that ran elsewhere; state: complete, failed or pruned. Raises NoSuchStudy, UserError."""
+    if state not in ("complete", "failed", "pruned"):
+        raise UserError(f"state {state!r}: allowed: complete, failed, pruned")
+    with _store() as store:
+        return tell_trial(store, study, trial, values, TrialState(state))
+
+
+def _doorbell() -> Doorbell:
+    settings = load().settings
+    return Doorbell(redis_url(settings), settings.redis_timeout_s)
 
 
 def _check(**names: Sequence[str]) -> None:

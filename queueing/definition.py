@@ -8,8 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from queueing.expand import Definition, expanded, sweep_mistakes, too_many
-from queueing.experiment_file import RESERVED_PARAMS, ExperimentFile
+from queueing.experiment_file import RESERVED_PARAMS, ExperimentFile, SweepTable
 from queueing.mistakes import at, sentences, shortened
+from queueing.optimize.preview import example_block
+from queueing.optimize.spec import Spec, read_spec
 from queueing.placeholders import FILES, fill, mistakes_in, names_in
 from queueing.reading import line_of, read_file
 from queueing.result_command import read_result
@@ -40,7 +42,11 @@ def define_table(table: dict[str, Any], text: str, path: Path, settings: Setting
     templates, wrong = read_templates(file.template, folder)
     reserved = (*RESERVED_PARAMS, *(FILES if file.template else ()))
     mistakes = [*_task_mistakes(file), *sweep_mistakes(file, reserved), *_env_mistakes(file), *said, *wrong]
-    blocks, found = _blocks(file, folder, reserved)
+    study, found = _study(file, folder, reserved)
+    if study is None:
+        blocks, found = _blocks(file, folder, reserved)
+    else:
+        blocks = [] if found else [example_block(study)]
     mistakes = [_with_line(mistake, text) if is_toml else mistake for mistake in mistakes]
     found += _stopping_mistakes(file, blocks)
     mistakes += [at(place, words, text, is_toml=is_toml) for place, words in found]
@@ -50,7 +56,21 @@ def define_table(table: dict[str, Any], text: str, path: Path, settings: Setting
     _raise(source, [*mistakes, *wrong, *_result_mistakes(file, result, blocks)])
     definition = _definition(file, workdir, path, text, settings, blocks, templates, result)
     _raise(source, _run_mistakes(definition))
+    if study is not None:
+        return replace(definition, study=study, size=(study.table.trials or 0) * study.table.repeat)
     return _counted(definition)
+
+
+def _study(file: ExperimentFile, folder: Path, reserved: tuple[str, ...]) -> tuple[Spec | None, list[Mistake]]:
+    """The optimizer's specification. Its trials are the runs, so there is nothing left to sweep."""
+    if file.optimizer is None:
+        return None, []
+    spec, mistakes = read_spec(file.optimizer, file.params, folder)
+    if file.sweep != SweepTable():
+        said = "stands beside [optimizer]; an experiment has one of them (its `repeat` is optimizer.repeat)"
+        mistakes.append((("sweep",), said))
+    taken = [name for name in reserved if name in {one.split(".")[0] for one in spec.space.names}]
+    return spec, mistakes + [(("optimizer", "params", name), "the name is reserved") for name in taken]
 
 
 def _blocks(file: ExperimentFile, folder: Path, reserved: tuple[str, ...]) -> tuple[list[Block], list[Mistake]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from queueing.stopping.round import let_go
 from store.errors import DoorbellUnavailable
 from store.experiments import Experiment
 from store.identity import user_name
+from store.runs import Run
 from store.store import Store
 
 T = TypeVar("T")
@@ -30,6 +32,8 @@ class Enqueued:
     total: int
     ids: tuple[str, ...]
     warning: str = ""
+    warm: int = 0
+    """Earlier runs that the optimizer of a study was told."""
 
     @property
     def added(self) -> int:
@@ -38,13 +42,25 @@ class Enqueued:
 
 
 def enqueue(
-    definition: Definition, store: Store, doorbell: Doorbell, *, on_progress: Callable[[int], None] = lambda _: None
+    definition: Definition,
+    store: Store,
+    doorbell: Doorbell,
+    *,
+    on_progress: Callable[[int], None] = lambda _: None,
+    lease_s: float = 20.0,
 ) -> Enqueued:
     """Insert first, ring later: a crash in between leaves queued runs, which the repair loop rings for."""
     now = store.now()
     provenance = _provenance(definition, store)
     for text in definition.texts:
         store.add_blob(text)
+    if definition.study is not None:
+        from queueing.optimize.opening import open_study
+
+        opened = open_study(definition, store, doorbell, provenance, _experiment(definition, now), lease_s)
+        if definition.stopping is None:
+            let_go(store, doorbell, definition.name)
+        return Enqueued(experiment=definition.name, total=definition.size, ids=opened.ids, warm=opened.warm)
     store.add_experiment(_experiment(definition, now))
     if definition.stopping is None:
         let_go(store, doorbell, definition.name)
@@ -60,6 +76,20 @@ def enqueue(
             to_ring = max(0, to_ring - len(fresh))
         on_progress(len(chunk))
     return Enqueued(experiment=definition.name, total=definition.size, ids=tuple(ids), warning=warning)
+
+
+def enqueue_runs(
+    definition: Definition, store: Store, doorbell: Doorbell, make: Callable[[datetime, str, dict[str, Any]], list[Run]]
+) -> list[Run]:
+    """Queue the few runs that `make(now, owner, provenance)` returns; they come back, new or not."""
+    now = store.now()
+    made = make(now, user_name(), _provenance(definition, store))
+    for text in definition.texts:
+        store.add_blob(text)
+    store.add_experiment(_experiment(definition, now))
+    added = set(store.add_runs(made))
+    _ring(doorbell, [(run.id, run.attempt, run.queue) for run in made if run.id in added])
+    return made
 
 
 def _ring(doorbell: Doorbell, tickets: list[tuple[str, int, str]]) -> str:

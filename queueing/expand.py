@@ -7,6 +7,7 @@ from typing import Any
 
 from queueing.experiment_file import ExperimentFile
 from queueing.keys import run_id, run_keys
+from queueing.optimize.spec import Spec
 from queueing.space.names import placed
 from queueing.space.streams import distinct_seed
 from queueing.sweep.block import MOST_RUNS, Block, Point
@@ -35,6 +36,8 @@ class Definition:
     texts: tuple[str, ...] = ()
     """Of the templates, in the order of `task.files`."""
     stopping: dict[str, Any] | None = None
+    study: Spec | None = None
+    """An optimizer makes the runs; the block holds examples of them."""
 
     @property
     def varied(self) -> tuple[str, ...]:
@@ -57,7 +60,7 @@ class Configuration:
 def sweep_mistakes(file: ExperimentFile, reserved: tuple[str, ...]) -> list[str]:
     """What is wrong with the fixed parameters."""
     mistakes = [f"params.{name}: the name is reserved{_FOR}" for name in reserved if name in file.params]
-    repeated = any(block.repeat > 1 for _, block in file.sweeps)
+    repeated = any(block.repeat > 1 for _, block in file.sweeps) or (file.optimizer and file.optimizer.repeat > 1)
     if repeated and not _is_seed(file.params.get("seed", 0)):
         mistakes.append("params.seed: must be a whole number of at most 62 bits when repeat makes more of them")
     return mistakes

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from queueing.optimize.table import OptimizerTable
 from queueing.sweep.block import MOST_RUNS
 from queueing.units import parse_duration, parse_size
 from store.runs import Notify, Resources, Retry
@@ -136,6 +137,7 @@ class SweepTable(Table):
 
     method: Literal["grid", "zip", "random", "lhs", "sobol", "halton"] = "grid"
     params: dict[str, Any] = Field(default_factory=dict)
+    space: Annotated[str, Field(min_length=1)] | None = None
     where: Annotated[list[str], BeforeValidator(_one_or_many)] = Field(default_factory=list)
     samples: Annotated[int, Field(ge=1, le=MOST_RUNS)] | None = None
     seed: Annotated[int, Field(ge=0, le=2**62)] | None = None
@@ -180,6 +182,7 @@ class ExperimentFile(Table):
     notify: NotifyTable = Field(default_factory=NotifyTable)
     sweep: Sweeps = Field(default_factory=SweepTable)
     stopping: dict[str, Any] | None = None
+    optimizer: OptimizerTable | None = None
 
     @property
     def sweeps(self) -> list[tuple[tuple[str | int, ...], SweepTable]]:

@@ -29,6 +29,7 @@ class Outcome(IntEnum):
     HOPELESS = 14
     REFUSED = 15
     DRAINED = 16
+    STUDY = 17
 
 
 @contextmanager

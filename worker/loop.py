@@ -6,11 +6,12 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from queueing.doorbell import Doorbell, TicketWorker
+from queueing.optimize.tending import LONGEST_S, ask_heavily, tend
 from queueing.repair import release_own, repair
 from store.connect import connect, prepare_to_connect, redis_url
 from store.errors import DoorbellUnavailable, ExitCode, LabqError, StoreUnavailable, Superseded, UserError
@@ -21,7 +22,7 @@ from worker.claiming import claim, gpus_free, gpus_here
 from worker.gpus import Gpu, preload
 from worker.horse import Horse, Outcome, stop_signals_held
 from worker.judging import judge
-from worker.linux import adopt_orphans
+from worker.linux import adopt_orphans, call_me
 from worker.machine import total_memory_bytes
 from worker.memory_limit import sweep_cgroups
 from worker.packages import Packages
@@ -36,6 +37,8 @@ from worker.tickets import Tickets
 _REDIS_RETRY_S = 1.0
 _FRESH_S = 30.0
 _PRESENCE_S = 1.0
+ASKING = "labq-ask"
+"""What the process of an optimizer's step is called."""
 
 
 class _Leave(BaseException):
@@ -86,6 +89,8 @@ class Loop:
         self._mend = False
         self._failures = 0
         self._proven = False
+        self._asked = False
+        self._tends = True
 
     def run(self) -> ExitCode:
         """Until SIGTERM, Ctrl-C or `labq drain`; with `burst`, until there is nothing to do."""
@@ -157,20 +162,39 @@ class Loop:
 
     # ── looking ──
     def _look(self) -> Outcome:
-        with stop_signals_held():  # from the fork until we know whom to pass a signal on to
-            if self._stopping:
-                return Outcome.NOTHING
-            self._horse = Horse(self._inside_the_fork)
-        try:
-            outcome = self._horse.wait()
-        finally:
-            self._horse = None
+        outcome = self._in_a_fork(self._inside_the_fork)
+        if outcome is Outcome.STUDY:
+            # In a fork of its own, and whatever comes of it a look for a run follows: an optimizer may crash or hang.
+            self._in_a_fork(self._ask_heavily)
+            self._asked = True
+            outcome = self._in_a_fork(self._inside_the_fork)
+            self._asked = False
+            outcome = Outcome.RAN if outcome is Outcome.STUDY else outcome
         self._proven = self._proven or outcome in (Outcome.RAN, Outcome.NOTHING, Outcome.DRAINED)
         self._mend = outcome is Outcome.CRASHED or (self._mend and outcome is Outcome.STORE_AWAY)
         if (outcome is Outcome.STORE_AWAY) != self._store_is_away:
             self._store_is_away = outcome is Outcome.STORE_AWAY
             say("mongodb-away" if self._store_is_away else "mongodb-is-back", worker=self._worker.name)
         return outcome
+
+    def _in_a_fork(self, work: Callable[[], Outcome]) -> Outcome:
+        with stop_signals_held():  # from the fork until we know whom to pass a signal on to
+            if self._stopping:
+                return Outcome.NOTHING
+            self._horse = Horse(work)
+        try:
+            return self._horse.wait()
+        finally:
+            self._horse = None
+
+    def _ask_heavily(self) -> Outcome:
+        call_me(ASKING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        signal.alarm(LONGEST_S)
+        with suppress(LabqError):
+            store = connect(self._settings)
+            ask_heavily(store, Doorbell(redis_url(self._settings), self._settings.redis_timeout_s), self._settings)
+        return Outcome.RAN
 
     def _inside_the_fork(self) -> Outcome:
         """Until there is nothing to do, or this process should not go on."""
@@ -233,15 +257,19 @@ class Loop:
                     return Outcome.DRAINED, False
                 station.tickets.drop()
                 station.presence.done()
+                self._tends = True
             if station.repairs.is_due():
                 repair(store, station.doorbell, self._settings, worker.name)
                 unfinished = judge(store, station.doorbell, self._settings, worker.name)
                 station.repairs.done(unfinished=unfinished)
+            if self._studies_want_more(station):
+                return Outcome.STUDY, False
             claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
             if claimed is None:
                 return Outcome.NOTHING, False
             station.tickets.claimed(claimed.run)
             say("claimed", run=claimed.run.id, attempt=claimed.run.attempt, experiment=claimed.run.experiment)
+            self._tends = claimed.run.trial is not None
             supervisor = Supervisor(station, claimed)
             outcome = supervisor.carry_out()
             if supervisor.is_known:
@@ -258,6 +286,15 @@ class Loop:
         except OSError as error:
             self._no_slots(error)
         return Outcome.TROUBLE, False
+
+    def _studies_want_more(self, station: Station) -> bool:
+        """What is light is done here: once a second, and after every trial. Whether something heavy is left."""
+        if not self._tends:
+            return False
+        self._tends = False
+        heavy = tend(station.store, station.doorbell, self._settings)
+        asked, self._asked = self._asked, False
+        return heavy and not asked
 
     def _no_slots(self, error: OSError) -> Outcome:
         warn("no-gpu-slots", worker=self._worker.name, error=error)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from queueing.cli.context import opened_store, settings
+from queueing.cli.study_words import study_lines
 from queueing.units import format_duration, format_size
 from store.errors import ExitCode
 from store.runs import short
@@ -40,7 +41,7 @@ def enqueue_file(options: argparse.Namespace) -> int:
     doorbell = Doorbell(redis_url(chosen), chosen.redis_timeout_s)
     with opened_store(chosen) as store, _Bar(definition.size, visible=not options.json) as bar:
         try:
-            done = enqueue(definition, store, doorbell, on_progress=bar.advance)
+            done = enqueue(definition, store, doorbell, on_progress=bar.advance, lease_s=chosen.lease_s)
         except KeyboardInterrupt:
             said = f"labq: interrupted: the first {bar.done} of {definition.size} runs are queued"
             print(f"{said}; the same command adds the others", file=sys.stderr)
@@ -50,6 +51,8 @@ def enqueue_file(options: argparse.Namespace) -> int:
     if options.json:
         told = {"experiment": done.experiment, "total": done.total, "added": done.added, "ids": done.ids}
         print(json.dumps(told, indent=2 if done.added < _SHOWN else None))
+    elif definition.study is not None:
+        print(_begun(definition, done.ids, done.warm))
     else:
         print(_queued(done.added, done.total, done.ids))
     return ExitCode.OK
@@ -66,9 +69,11 @@ def _print_plan(definition: "Definition", *, as_json: bool) -> None:
     shown = [flat(params) for params, _ in islice(configurations(definition), _SHOWN)]
     varied = definition.varied
     print(f"  fixed     {_assigned(shown[0], [name for name in shown[0] if name not in varied])}")
-    for params in shown if definition.size > 1 else []:
+    if definition.study is not None:
+        print("  such as")
+    for params in shown if definition.size > 1 or definition.study is not None else []:
         print(f"    {_assigned(params, [name for name in params if name in varied])}")
-    if definition.size > _SHOWN:
+    if definition.size > _SHOWN and definition.study is None:
         print(f"  … and {definition.size - _SHOWN} more (--json lists all)")
 
 
@@ -95,9 +100,11 @@ def _understood(definition: "Definition") -> str:
 
     task, wants = definition.task, definition.resources
     lines = [f"{definition.name}: {definition.size} run{'s' if definition.size != 1 else ''}"]
+    if definition.study is not None:
+        lines = [f"{definition.name}: a study", *study_lines(definition.study)]
     lines.append(f"  trainer   {task.trainer}" if task.trainer else f"  command   {' '.join(task.command)}")
     lines.append(f"  in        {task.workdir}")
-    for block in definition.blocks:
+    for block in definition.blocks if definition.study is None else ():
         lines += sweep_lines(block, numbered=len(definition.blocks) > 1)
     lines += [f"  template  {', '.join(file.name for file in task.files)}"] if task.files else []
     lines += [f"  result    {' '.join(task.result)}"] if task.result else []
@@ -119,6 +126,13 @@ def _stopping_lines(table: dict[str, Any]) -> list[str]:
 
     rules = stopping_of(table)
     return [f"  stopping  {better_words(rules)}", *(f"            {line}" for line in rule_lines(rules))]
+
+
+def _begun(definition: "Definition", ids: tuple[str, ...], warm: int) -> str:
+    shown = " ".join(short(run) for run in ids[:8]) + (" …" if len(ids) > 8 else "")
+    first = f"queued the first {len(ids)}: {shown}" if ids else "nothing to ask for now"
+    knows = f"; the optimizer knows {warm} earlier runs" if warm else ""
+    return f"{first}{knows}\nworkers ask for the next ones; see: labq study {definition.name}"
 
 
 def _queued(added: int, total: int, ids: tuple[str, ...]) -> str:

@@ -33,6 +33,13 @@ def build_parser() -> argparse.ArgumentParser:
     verb("doctor", "worker.leftovers:doctor", "say what is running, where the data is, and what is wrong", _doctor)
     verb("enqueue", "queueing.cli.enqueue:enqueue_file", "queue the runs of an experiment file", _file, _dry_run)
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
+    verb(
+        "study", "queueing.cli.study:show_study", "how a study stands: best trials, importances, budget", _study, _plots
+    )
+    verb("optimize", "queueing.cli.study:optimize", "ask for trials in the foreground, until the study is over", _study)
+    verb("ask", "queueing.cli.ask:ask", "the next trial of a study, or one of yours", _study, _ask)
+    verb("tell", "queueing.cli.ask:tell", "say what came of a trial that was run elsewhere", _study, _tell)
+    verb("smac-run", "queueing.cli.smac:smac_run", "the algorithm that a SMAC 2 scenario calls", _smac)
     verb("notify", "notify.cli:notify", "send the mails that are owed", _notify)
     verb("top", "queueing.cli.top:top", "the whole lab, live: workers, machines, GPUs, runs, queues", _top)
     verb("ls", "queueing.cli.ls:ls", "list runs: all, or those a query asks for", _which_runs, _table)
@@ -78,6 +85,47 @@ def _file(parser: argparse.ArgumentParser) -> None:
 
 def _dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show the runs, touch no server")
+
+
+def _study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY", help="name of the experiment")
+
+
+def _plots(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plot", metavar="FILE.png", help="draw history and importances")
+    parser.add_argument("--trials", action="store_true", help="list all trials")
+    parser.add_argument("--stop", action="store_true", help="ask for no further trials; to go on: labq enqueue FILE")
+
+
+def _ask(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "assigned", metavar="NAME=VALUE", nargs="*", help="your parameters; without any the optimizer proposes"
+    )
+    parser.add_argument("--params", metavar="JSON", help="the same as a JSON table; '-' reads it from stdin")
+    parser.add_argument("--outside", action="store_true", help="no run: you evaluate it, and `labq tell`")
+
+
+def _tell(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trial", metavar="TRIAL", type=_count, help="its number")
+    parser.add_argument(
+        "assigned", metavar="METRIC=VALUE", nargs="*", help="value=0.31 or val_loss=0.31; state=failed or pruned"
+    )
+
+
+def _smac(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--metric", metavar="NAME", help="what SMAC minimizes (default: optimizer.metric of the file)")
+    parser.add_argument("--max", action="store_true", help="greater is better: SMAC gets it with the sign turned")
+    parser.add_argument("--value", metavar="WHICH", help="best (default), last, min, max")
+    parser.add_argument(
+        "--worst", type=_figure, default=1e9, metavar="QUALITY", help="quality of a run that failed (default 1e9)"
+    )
+    parser.add_argument("file", metavar="FILE", help="experiment file")
+    parser.add_argument(
+        "wire",
+        metavar="INSTANCE …",
+        nargs=argparse.REMAINDER,
+        help="SPECIFICS CUTOFF RUNLENGTH SEED -name value …",
+    )
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
@@ -260,6 +308,16 @@ def _gpus(text: str) -> str:
     if not re.fullmatch(f"auto|all|{one}(?:,{one})*,?", text):
         raise argparse.ArgumentTypeError(f"{text!r}: allowed: a number, a list such as 0,1 (one alone: 1,), all, auto")
     return text
+
+
+def _figure(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value - value != 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return value
 
 
 def _above_zero(text: str) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from queueing.keys import canonical
+from queueing.optimize.space_file import with_space_file
 from queueing.space.domains import MOST_LISTED, Choice, count_of, is_listed, values_of
 from queueing.space.names import clash, flat
 from queueing.space.reading import read_constraints, read_space
@@ -27,6 +28,12 @@ def read_block(
     said: "SweepTable", fixed: Mapping[str, Any], folder: Path, at: Place, reserved: tuple[str, ...] = ()
 ) -> tuple[Block | None, list[Mistake]]:
     """The block at `at` in the file; `folder` is where relative names of tables begin."""
+    read_too: list[Mistake] = []
+    if said.space is not None and said.table is None:
+        space_file, read_too = with_space_file(said.space, said.params, folder, at)
+        said = said.model_copy(update={"params": space_file.params, "where": [*space_file.where, *said.where]})
+    if read_too:
+        return None, read_too
     mistakes = _key_mistakes(said, fixed, at)
     if said.table is not None:
         return _table_block(said, fixed, folder, at, reserved, mistakes)
@@ -148,7 +155,7 @@ def _key_mistakes(said: "SweepTable", fixed: Mapping[str, Any], at: Place) -> li
     if said.table is not None:
         found += [
             (key, "does not go with table; a table is its own sweep")
-            for key in ("method", "params", "samples")
+            for key in ("method", "params", "samples", "space")
             if key in said.model_fields_set
         ]
     else:
