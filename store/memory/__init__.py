@@ -1,0 +1,12 @@
+"""The in-memory twin of the MongoDB store: the same promises, for tests and for reading what they are."""
+
+from store.memory.crew import Crew
+from store.memory.outbox import Outbox
+from store.memory.overview import Overview
+from store.memory.people import People
+from store.memory.stopping import Stopping
+from store.memory.upkeep import Upkeep
+
+
+class MemoryStore(Overview, Upkeep, Stopping, People, Crew, Outbox):
+    """`store.store.Store` in one process: one mixin per concern, one lock."""

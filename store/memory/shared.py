@@ -1,0 +1,98 @@
+"""What every part of the twin holds: the documents, and a lock that stands in for the transaction."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from store.courses import Course, Reached
+from store.errors import Superseded
+from store.events import Event
+from store.experiments import Experiment
+from store.metrics import LogChunk, Point
+from store.notices import Notice, notices_for
+from store.runs import Artifact, Checkpoint, Run
+from store.samples import Peaks, Sample
+from store.states import State
+from store.studies import Study, Trial
+from store.views import View
+from store.workers import Drain, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    owner: str
+    until: datetime
+    since: datetime
+    taken: datetime
+
+
+class Shared:
+    """State and the writes that several parts share."""
+
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.now = clock
+        self._lock = threading.RLock()
+        self._runs: dict[str, Run] = {}
+        self._experiments: dict[str, Experiment] = {}
+        self._blobs: dict[str, str] = {}
+        self._points: dict[str, list[tuple[int, Point]]] = defaultdict(list)
+        self._output: dict[tuple[str, int], list[LogChunk]] = defaultdict(list)
+        self._checkpoints: dict[str, list[tuple[Checkpoint, dict[str, bytes]]]] = defaultdict(list)
+        self._artifacts: dict[tuple[str, str], tuple[Artifact, bytes]] = {}
+        self._outbox: dict[str, Notice] = {}
+        self._locks: dict[str, Held] = {}
+        self._workers: dict[str, Worker] = {}
+        self._drains: dict[str, Drain] = {}
+        self._events: list[Event] = []
+        self._samples: dict[str, list[tuple[Sample, datetime]]] = defaultdict(list)
+        self._peaks: dict[str, Peaks] = defaultdict(Peaks)
+        self._views: dict[tuple[str, str], View] = {}
+        self._metric_names: dict[str, set[str]] = defaultdict(set)
+        self._param_names: dict[str, set[str]] = defaultdict(set)
+        self._courses: dict[str, Course] = {}
+        self._rungs: dict[tuple[str, float], Reached] = {}
+        self._studies: dict[str, Study] = {}
+        self._trials: dict[tuple[str, int], Trial] = {}
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _put(self, run: Run) -> Run:
+        self._runs[run.id] = run
+        return run
+
+    def _held(self, run_id: str, attempt: int) -> Run:
+        run = self._runs.get(run_id)
+        if run is None or run.attempt != attempt or run.state is not State.RUNNING:
+            raise Superseded(f"run {run_id}: attempt {attempt} no longer holds it")
+        return run
+
+    def _record(self, run: Run, event: str, **said: Any) -> None:
+        self._events.append(Event(run=run.id, attempt=run.attempt, event=event, at=self.now(), **said))
+
+    def _owe(self, run: Run, new: State) -> None:
+        for notice in notices_for(run, new):
+            self._outbox.setdefault(notice.id, replace(notice, created_at=self.now()))
+
+
+def _age(run: Run) -> tuple[datetime, int]:
+    return run.queued_at, run.index
+
+
+def best_first(run: Run) -> tuple[int, datetime, int]:
+    return -run.priority, run.queued_at, run.index
+
+
+def claimable(run: Run, now: datetime) -> bool:
+    return run.state is State.QUEUED and (run.not_before is None or run.not_before <= now)
+
+
+def is_held(run: Run) -> bool:
+    return run.state is State.PAUSED and run.judged.held is not None
+
+
+def light(run: Run) -> Run:
+    return replace(run, provenance={}, history=run.history[-1:])
