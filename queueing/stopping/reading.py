@@ -36,10 +36,11 @@ def read_stopping(
     """The rules, or None with what is wrong; each mistake with its path. `params`: names that are no metrics."""
     mistakes: list[Mistake] = []
     shared = _checked(Common, {key: value for key, value in table.items() if key in _SHARED}, at, mistakes)
-    read = [_rule(entry, path, mistakes) for entry, path in _entries(table, at, mistakes)]
+    known = frozenset(params)
+    read = [_rule(entry, path, known, mistakes) for entry, path in _entries(table, at, mistakes)]
     rules = _named(rule for rule in read if rule is not None)
     if isinstance(shared, Common):
-        mistakes += _together(shared, rules, frozenset(params), at)
+        mistakes += _together(shared, rules, at)
     if mistakes or not isinstance(shared, Common):
         return None, mistakes
     return _stopping(shared, rules), []
@@ -77,7 +78,7 @@ def _entries(table: Mapping[str, Any], at: Path, mistakes: list[Mistake]) -> lis
     return [(entry, (*at, "rules", number)) for number, entry in enumerate(listed)]
 
 
-def _rule(entry: Any, path: Path, mistakes: list[Mistake]) -> Rule | None:
+def _rule(entry: Any, path: Path, params: frozenset[str], mistakes: list[Mistake]) -> Rule | None:
     if not isinstance(entry, Mapping):
         mistakes.append((path, 'allowed: a table such as {rule = "median", grace = 10}'))
         return None
@@ -91,7 +92,7 @@ def _rule(entry: Any, path: Path, mistakes: list[Mistake]) -> Rule | None:
     read: Rule | None = _checked(KINDS[kind], dict(entry), path, mistakes)
     if read is None:
         return None
-    mistakes += [((*path, key), said) for key, said in _alone(read)]
+    mistakes += [((*path, key), said) for key, said in _alone(read, params)]
     return read
 
 
@@ -104,8 +105,13 @@ def _checked(model: type[Any], values: dict[str, Any], at: Path, mistakes: list[
         return None
 
 
-def _alone(rule: Model) -> list[tuple[str, str]]:
+def _alone(rule: Model, params: frozenset[str]) -> list[tuple[str, str]]:
     """What is wrong with a rule whose keys are each fine."""
+    if isinstance(rule, Threshold):
+        try:
+            condition_of(rule.when, params)
+        except BadQuery as error:
+            return [("when", str(error))]
     if isinstance(rule, Ladder) and rule.max is not None and rule.max <= rule.min:
         return [("max", f"is {rule.max:g}; allowed: more than min, which is {rule.min:g}")]
     if isinstance(rule, Hyperband) and len(brackets(rule)) < 2:
@@ -124,7 +130,7 @@ def _named(rules: Iterable[Rule]) -> dict[str, Rule]:
     return named
 
 
-def _together(shared: Common, rules: Mapping[str, Rule], params: frozenset[str], at: Path) -> list[Mistake]:
+def _together(shared: Common, rules: Mapping[str, Rule], at: Path) -> list[Mistake]:
     mistakes: list[Mistake] = []
     if shared.metric is None and any(not isinstance(rule, Threshold) for rule in rules.values()):
         mistakes.append(((*at, "metric"), "is missing; which metric says how good a run is?"))
@@ -137,10 +143,4 @@ def _together(shared: Common, rules: Mapping[str, Rule], params: frozenset[str],
     held = [name for name, rule in rules.items() if isinstance(rule, Ladder)]
     if len(held) > 1:
         mistakes.append(((*at, "rules"), f"has {' and '.join(held)}; allowed: one of asha, halving and hyperband"))
-    for rule in rules.values():
-        if isinstance(rule, Threshold):
-            try:
-                condition_of(rule.when, params)
-            except BadQuery as error:
-                mistakes.append(((*at, "when"), str(error)))
     return mistakes

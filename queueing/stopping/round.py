@@ -81,11 +81,12 @@ def _understood(experiments: Sequence[Experiment]) -> Iterator[tuple[str, Stoppi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
-    """What was decided about a run. `is_new`: it is not stored like this yet."""
+    """What was decided about a run. `is_new`: it is not stored like this yet. `ruling`: what stays decided."""
 
     seen: Seen
     judgement: Judgement
     is_new: bool
+    ruling: Ruling | None
 
 
 def _verdicts(store: Store, rules: Mapping[str, Stopping], read: Read) -> Iterator[_Verdict]:
@@ -102,20 +103,21 @@ def _verdict(seen: Seen, stopping: Stopping, around: Surroundings) -> _Verdict:
     run, course = seen.run, seen.course
     memory = Memory(**course.memory)
     if run.state in ENDED or (run.judged.held is None and (run.wish is not None or run.state is not State.RUNNING)):
-        return _Verdict(seen=seen, judgement=Judgement(memory=memory), is_new=seen.is_new)
+        return _Verdict(seen=seen, judgement=Judgement(memory=memory), is_new=seen.is_new, ruling=course.ruling)
     pending = course.ruling
     if pending is not None and run.judged.held is None and not run.judged.is_overruled(pending.rule, pending.rung):
-        return _Verdict(seen=seen, judgement=Judgement(memory=memory, ruling=pending), is_new=seen.is_new)
+        found = Judgement(memory=memory, ruling=pending)
+        return _Verdict(seen=seen, judgement=found, is_new=seen.is_new, ruling=pending)
     found = judge(run.id, memory, run.judged, stopping, around)
     is_new = seen.is_new or found.memory != memory or found.ruling != pending
-    return _Verdict(seen=seen, judgement=found, is_new=is_new)
+    return _Verdict(seen=seen, judgement=found, is_new=is_new, ruling=found.ruling)
 
 
 # ── keeping and carrying out ──
 def _kept(store: Store, verdicts: Sequence[_Verdict]) -> list[_Verdict]:
     """Those that stand: kept now, or as they were before."""
     new = [
-        replace(one.seen.course, memory=one.judgement.memory.as_dict(), ruling=one.judgement.ruling)
+        replace(one.seen.course, memory=one.judgement.memory.as_dict(), ruling=one.ruling)
         for one in verdicts
         if one.is_new
     ]

@@ -54,7 +54,7 @@ def test_rules_that_say_the_same_have_the_same_digest() -> None:
         ({"metric": "x", "rule": "ascha", "min": 1}, "stopping.rule: is 'ascha'; did you mean 'asha'?"),
         ({"metric": "x", "rule": 3}, "stopping.rule: is '3'; allowed: asha"),
         ({"rule": "asha", "min": 1}, "stopping.metric: is missing; which metric"),
-        ({**ASHA, "min": 0}, "stopping.min: is 0"),
+        ({**ASHA, "min": 0}, "stopping.min: is 0; allowed: more than 0"),
         ({**ASHA, "min": "1"}, "stopping.min: is '1'; allowed: a number"),
         ({**ASHA, "min": True}, "stopping.min: is true; allowed: a number"),
         ({**ASHA, "eta": 1}, "stopping.eta: is 1"),

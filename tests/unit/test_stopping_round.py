@@ -81,6 +81,21 @@ def test_the_median_spares_the_better_half_and_does_not_halve_again() -> None:
     assert lab.in_state(State.FINISHED) == [f"run{number}" for number in range(5)]
 
 
+def test_what_a_stopped_run_reports_on_its_way_out_does_not_make_it_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    curves = {f"run{number}": constant(float(number)) for number in range(10)}
+    lab = Lab({"metric": "loss", "rule": "median", "grace": 5}, curves, epochs=40, workers=10)
+    heed = lab.heed
+
+    def late(run: Any) -> None:
+        if run.wish is not None:
+            lab.report(run)
+            run = lab.store.run(run.id)
+        heed(run)
+
+    monkeypatch.setattr(lab, "heed", late)
+    assert lab.until_over().in_state(State.FINISHED) == [f"run{number}" for number in range(5)]
+
+
 def test_patience_and_threshold_work_side_by_side() -> None:
     table = {
         "metric": "loss",
