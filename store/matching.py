@@ -88,7 +88,8 @@ def duration_s(run: Run, now: datetime) -> float | None:
 
 def running_s(run: Run, now: datetime) -> float | None:
     """Spent in attempts, the present one included: pauses and waiting excepted. None before the first one."""
-    spans = [(attempt.ended_at or now) - attempt.started_at for attempt in run.history]
+    open_until = now if run.state is State.RUNNING else None
+    spans = [(attempt.ended_at or open_until or attempt.started_at) - attempt.started_at for attempt in run.history]
     return sum(span.total_seconds() for span in spans) if spans else None
 
 

@@ -68,6 +68,12 @@ _PROGRESS: Document = {
         {"$cond": [{"$eq": [{"$type": "$progress"}, "object"]}, 0.0, None]},
     ]
 }
+_ENDED_OR_NOW: Document = {
+    "$ifNull": [
+        "$$this.ended_at",
+        {"$cond": [{"$eq": ["$state", State.RUNNING.value]}, "$$NOW", "$$this.started_at"]},
+    ]
+}
 COMPUTED: dict[RunField, Document] = {
     RunField.DURATION: {
         "$divide": [
@@ -89,7 +95,7 @@ COMPUTED: dict[RunField, Document] = {
                         "$sum": {
                             "$map": {
                                 "input": "$history",
-                                "in": {"$subtract": [{"$ifNull": ["$$this.ended_at", "$$NOW"]}, "$$this.started_at"]},
+                                "in": {"$subtract": [_ENDED_OR_NOW, "$$this.started_at"]},
                             }
                         }
                     },

@@ -145,7 +145,7 @@ leaf_conditions = some.one_of(
     compared(some.just(RunField.REASON), some.sampled_from([r.value for r in Reason]), equal),
     compared(some.just(RunField.DIRTY), some.booleans(), equal),
     compared(some.sampled_from(of_kind[Kind.NUMBER] + of_kind[Kind.SIZE]), numbers),
-    compared(some.sampled_from([RunField.DURATION, RunField.TIME_LIMIT]), durations, orders),
+    compared(some.sampled_from([RunField.DURATION, RunField.RUNNING_TIME, RunField.TIME_LIMIT]), durations, orders),
     compared(some.sampled_from(of_kind[Kind.TIME]), times.filter(bool)),
     compared(metrics | params, not_nan | numbers, ops),
     compared(metrics | params, floats | numbers, equal),
@@ -179,7 +179,7 @@ def test_mongodb_answers_what_the_evaluation_on_each_run_says(mongo_store: Mongo
 
 
 sortable = metrics | params | some.sampled_from([field for field in RunField if field not in UNORDERED])
-ticking = {RunField.DURATION}
+ticking = {RunField.DURATION, RunField.RUNNING_TIME}
 """A running run gets older between two answers."""
 
 
