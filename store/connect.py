@@ -1,5 +1,7 @@
 """The store that the settings name."""
 
+from importlib import import_module
+
 from store.errors import StoreUnavailable
 from store.mongo import MongoStore, open_store
 from store.mongo.codec import make_ready
@@ -23,6 +25,7 @@ def redis_url(settings: Settings) -> str:
 def prepare_to_connect() -> None:
     """Work that every process forked from this one would else do again. Opens nothing, starts no thread."""
     make_ready(Run, Checkpoint)
+    import_module("numpy")  # what resumes sums up the points that it keeps
 
 
 def connect(settings: Settings) -> MongoStore:

@@ -4,8 +4,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from store.runs import MetricSummary, Progress
 
 BUCKET_POINTS = 1000
@@ -79,6 +77,8 @@ def extended(summary: MetricSummary | None, steps: Sequence[int], values: Sequen
     """The summary after further points of its series: a bucket at a time, millions of points in a second."""
     if not steps:
         return summary
+    import numpy as np  # a tenth of a second, which most verbs need not spend
+
     array = np.asarray(values, dtype=np.float64)
     old = summary or MetricSummary(last=values[-1], last_step=steps[-1], count=0)
     new = replace(old, last=values[-1], last_step=steps[-1], count=old.count + len(steps))
