@@ -1,6 +1,7 @@
 """Runs into the store, tickets into Redis."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -54,21 +55,23 @@ def enqueue(
     provenance = _provenance(definition, store)
     for text in definition.texts:
         store.add_blob(text)
-    if definition.study is not None:
-        from queueing.optimize.opening import open_study
-
-        opened = open_study(definition, store, doorbell, provenance, _experiment(definition, now), lease_s)
-        if definition.stopping is None:
-            let_go(store, doorbell, definition.name)
-        return Enqueued(experiment=definition.name, total=definition.size, ids=opened.ids, warm=opened.warm)
-    store.add_experiment(_experiment(definition, now))
+    if definition.study is None:
+        store.add_experiment(_experiment(definition, now))
+        done = _enqueue_all(store, doorbell, definition, runs(definition, now, user_name(), provenance), on_progress)
+    else:
+        done = _open_study(store, doorbell, definition, provenance, now, lease_s)
     if definition.stopping is None:
         let_go(store, doorbell, definition.name)
+    return done
+
+
+def _enqueue_all(
+    store: Store, doorbell: Doorbell, definition: Definition, made: Iterable[Run], on_progress: Callable[[int], None]
+) -> Enqueued:
     ids: list[str] = []
     warning = ""
     to_ring = RING_AT_MOST
-    for chunk in _chunks(runs(definition, now, user_name(), provenance), CHUNK):
-        added = set(store.add_runs(chunk))
+    for chunk, added in _stored(store, _chunks(made, CHUNK)):
         fresh = [run for run in chunk if run.id in added]
         ids += [run.id for run in fresh]
         if to_ring and not warning:
@@ -76,6 +79,28 @@ def enqueue(
             to_ring = max(0, to_ring - len(fresh))
         on_progress(len(chunk))
     return Enqueued(experiment=definition.name, total=definition.size, ids=tuple(ids), warning=warning)
+
+
+def _stored(store: Store, chunks: Iterable[list[Run]]) -> Iterator[tuple[list[Run], set[str]]]:
+    """Each chunk with the ids that were new. The next one is made while MongoDB takes this one."""
+    with ThreadPoolExecutor(1, "enqueue") as beside:
+        before: tuple[list[Run], Future[list[str]]] | None = None
+        for chunk in chunks:
+            this = (chunk, beside.submit(store.add_runs, chunk))
+            if before is not None:
+                yield before[0], set(before[1].result())
+            before = this
+        if before is not None:
+            yield before[0], set(before[1].result())
+
+
+def _open_study(
+    store: Store, doorbell: Doorbell, definition: Definition, provenance: dict[str, Any], now: datetime, lease_s: float
+) -> Enqueued:
+    from queueing.optimize.opening import open_study
+
+    opened = open_study(definition, store, doorbell, provenance, _experiment(definition, now), lease_s)
+    return Enqueued(experiment=definition.name, total=definition.size, ids=opened.ids, warm=opened.warm)
 
 
 def enqueue_runs(
