@@ -25,7 +25,7 @@ def verdict(run: Run, ending: Ending) -> Settlement:
 def _verdict(run: Run, ending: Ending) -> Settlement:
     if ending.reason is None:
         return Settlement(state=State.FINISHED, ending=ending)
-    if run.wish is Wish.CANCEL or (ending.reason is Reason.STOPPED and run.wish not in (Wish.REQUEUE, Wish.PAUSE)):
+    if run.wish is Wish.CANCEL:
         # Somebody wanted it gone, before it ended or while it was draining: it does not come back.
         if run.judged.stopped is not None:
             ending = replace(ending, message=run.judged.stopped.because)

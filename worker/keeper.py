@@ -126,7 +126,8 @@ class Keeper:
             if self._renewed_at >= began and self._repairs.is_due():
                 repaired, judged = self._repair(), judge(self._store, self._doorbell, self._settings, self._worker.name)
                 self._repairs.done(unfinished=repaired or judged)
-            pause_s = min(self.terms.renew_s, max(0.05, self._repairs.in_s()))
+            soonest_s = 0.05 if self._renewed_at >= began else 1.0  # a server in trouble is not asked all the time
+            pause_s = min(self.terms.renew_s, max(soonest_s, self._repairs.in_s()))
 
     def _renew(self) -> bool:
         asked_at = time.monotonic()

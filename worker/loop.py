@@ -41,6 +41,9 @@ ASKING = "labq-ask"
 """What the process of an optimizer's step is called."""
 
 
+_IN_TROUBLE = (Outcome.STORE_AWAY, Outcome.TROUBLE, Outcome.HOPELESS)
+
+
 class _Leave(BaseException):
     """Raised by the signal handler while the worker is idle."""
 
@@ -171,7 +174,7 @@ class Loop:
             self._asked = False
             outcome = Outcome.RAN if outcome is Outcome.STUDY else outcome
         self._proven = self._proven or outcome in (Outcome.RAN, Outcome.NOTHING, Outcome.DRAINED)
-        self._mend = outcome is Outcome.CRASHED or (self._mend and outcome is Outcome.STORE_AWAY)
+        self._mend = outcome is Outcome.CRASHED or (self._mend and outcome in _IN_TROUBLE)
         if (outcome is Outcome.STORE_AWAY) != self._store_is_away:
             self._store_is_away = outcome is Outcome.STORE_AWAY
             say("mongodb-away" if self._store_is_away else "mongodb-is-back", worker=self._worker.name)
@@ -181,7 +184,11 @@ class Loop:
         with stop_signals_held():  # from the fork until we know whom to pass a signal on to
             if self._stopping:
                 return Outcome.NOTHING
-            self._horse = Horse(work)
+            try:
+                self._horse = Horse(work)
+            except OSError as error:  # no process to be had, or no memory: that passes
+                warn("no-fork", worker=self._worker.name, error=error)
+                return Outcome.TROUBLE
         try:
             return self._horse.wait()
         finally:

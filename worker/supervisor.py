@@ -95,13 +95,14 @@ class Supervisor:
             self._watch.superseded = True
         except StoreUnavailable as error:
             warn("given-up", run=self._run.id, attempt=self._run.attempt, error=error)
+            self._leave_in_order()
         except StoreFailed as error:
             unstored = Ending(reason=Reason.ERROR, message=f"could not be stored: {error}"[:500])
             self._settle(lambda run: verdict(run, unstored))
         finally:
             self._keeper.stop()
             self._swept = sweep_descendants().complete
-            if self._watch.superseded:
+            if self._watch.superseded and not self._settled:
                 say("superseded", run=self._run.id, attempt=self._run.attempt)
             self._watch.limit.close()
             self._release_gpus()
@@ -109,6 +110,13 @@ class Supervisor:
                 folder.remove()
             self._requests.hold()
         return Outcome.RAN
+
+    def _leave_in_order(self) -> None:
+        """Asked to leave while MongoDB was away: that must not count as lost."""
+        reason = self._watch.stop_for
+        if reason is not None and not self._watch.superseded:
+            with suppress(Superseded, StoreFailed):
+                self._settle(lambda run: verdict(run, Ending(reason=reason)))
 
     @property
     def is_known(self) -> bool:
@@ -118,7 +126,7 @@ class Supervisor:
     @property
     def may_be_followed(self) -> bool:
         """Whether this process can carry out another attempt: of this one nothing is left in it, and nobody waits."""
-        undisturbed = self._settled and self._watch.stop_for is None and not self._watch.superseded
+        undisturbed = self._settled and self._watch.stop_for is None
         quiet = self._noting is None or not self._noting.is_alive()
         return undisturbed and quiet and self._swept
 
@@ -193,7 +201,12 @@ class Supervisor:
         peak_bytes = max(child.peak_memory_bytes, sweep_descendants().peak_memory_bytes)
         bad_result = ""
         if exit_code == 0 and self._run.task.result and not watch.interfered and not watch.superseded:
-            exit_code, bad_result, more_bytes = self._extract(launch, folder, started_at)
+            try:
+                exit_code, bad_result, more_bytes = self._extract(launch, folder, started_at)
+            except OSError:  # of this machine: what the main command reported last must not go with the folder
+                beside.stop_looking()
+                beside.shipper.finish(self._settings.outage_grace_s, lambda: self._requests.hurry)
+                raise
             peak_bytes = max(peak_bytes, more_bytes)
         beside.stop_looking()
         if watch.superseded:

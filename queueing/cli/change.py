@@ -9,7 +9,7 @@ from queueing.cli.context import opened_doorbell, opened_store, print_json, sett
 from queueing.people import carry_out, pause_change, priority_change, requeue_change, resume_change, stop_change
 from queueing.query.asking import understood
 from store.changes import Change, Changed
-from store.errors import ExitCode, UserError
+from store.errors import AmbiguousId, ExitCode, NoSuchRun, UserError
 from store.runs import Run, short
 from store.states import State, Wish
 from store.store import RunQuery, Store
@@ -73,10 +73,12 @@ def _change(
         raise UserError("name runs, or say which with --where QUERY (and not both)")
     chosen = settings()
     with opened_store(chosen) as store, opened_doorbell(chosen) as doorbell:
-        ids = _meant(store, options.where, suited) if options.where else _named(store, options.runs)
+        unknown: dict[str, str] = {}
+        ids = _meant(store, options.where, suited) if options.where else _named(store, options.runs, unknown)
         if options.dry_run:
-            return _would_change(store, ids, as_json=options.json)
+            return _would_change(store, ids, unknown, as_json=options.json)
         changed = carry_out(store, doorbell, ids, change)
+    refused = {**unknown, **(changed.refused or {})}
     if options.json:
         print_json({run.id: words(run) for run in changed.runs})
     elif options.where:
@@ -84,29 +86,40 @@ def _change(
     else:
         for run in changed.runs:
             print(f"{short(run.id)}: {words(run)}")
-    if options.where or not changed.refused:  # those that changed by themselves since the query are no mistake
+    if options.where or not refused:  # those that changed by themselves since the query are no mistake
         return ExitCode.OK
-    for message in changed.refused.values():
+    return _complain(refused)
+
+
+def _named(store: Store, names: Sequence[str], unknown: dict[str, str]) -> list[str]:
+    """The ids of those that there are; what is wrong with the other names goes into `unknown`."""
+    ids: list[str] = []
+    for name in names:
+        try:
+            ids.append(store.run(name).id)
+        except (NoSuchRun, AmbiguousId) as error:
+            unknown[name] = str(error)
+    return list(dict.fromkeys(ids))
+
+
+def _complain(messages: dict[str, str]) -> int:
+    for message in messages.values():
         print(f"labq: {message}", file=sys.stderr)
-    return ExitCode.USER_ERROR
-
-
-def _named(store: Store, names: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(store.run(name).id for name in names))
+    return ExitCode.USER_ERROR if messages else ExitCode.OK
 
 
 def _meant(store: Store, where: str, suited: tuple[State, ...]) -> list[str]:
     return store.run_ids(RunQuery(where=understood(where, store), states=suited))
 
 
-def _would_change(store: Store, ids: list[str], *, as_json: bool) -> int:
+def _would_change(store: Store, ids: list[str], unknown: dict[str, str], *, as_json: bool) -> int:
     if as_json:
         print_json({"runs": ids})
-        return ExitCode.OK
+        return _complain(unknown)
     for run in store.runs(RunQuery(ids=tuple(ids[:_SHOWN]))):
         print(f"{short(run.id)}: {run.experiment}, {run.state}")
-    print(f"{len(ids)} runs would be changed")
-    return ExitCode.OK
+    print(f"{len(ids)} runs are meant")
+    return _complain(unknown)
 
 
 def _print_counts(changed: Changed, words: Callable[[Run], str]) -> None:

@@ -40,7 +40,9 @@ def drain_workers(options: argparse.Namespace) -> int:
     chosen = settings()
     with opened_store(chosen) as store, opened_doorbell(chosen) as doorbell:
         if options.undo:
-            return _undo(options.whom, store.undrain(options.whom))
+            begin = [order.target for order in store.drains() if order.target.startswith(options.whom)]
+            target = begin[0] if len(begin) == 1 else options.whom
+            return _undo(target, store.undrain(target))
         living = store.workers(chosen.living_s)
         order = Drain(target=_target(options.whom, living), after_current=not options.leaves_now, by=asked_by())
         in_s = seconds_until(options.at, store.now().astimezone()) if options.at else 0.0

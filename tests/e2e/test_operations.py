@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -166,7 +167,8 @@ def test_what_cannot_be_changed_is_said_and_the_rest_is_done(lab: Lab) -> None:
     assert done.returncode == 2
     assert f"run {ended.id} is finished" in done.stderr
     third = lab.enqueue_steps("third")
-    done = lab.labq("pause", ended.id, third.id, ok=False)
+    done = lab.labq("pause", ended.id, "no-such-id", third.id, ok=False)
+    assert "begins with 'no-such-id'" in done.stderr
     assert done.returncode == 2
     assert lab.run(third).state is State.PAUSED
 
@@ -176,7 +178,7 @@ def test_a_query_changes_those_whose_state_it_suits(lab: Lab) -> None:
     lab.worker("--burst").wait(timeout=60)
     lab.wait_until_ended(over)
     waiting = [lab.enqueue_steps(f"where-{number}", steps=5000, pause_s=0.05) for number in range(3)]
-    assert "3 runs would be changed" in lab.labq("pause", "--where", "experiment=where*", "--dry-run").stdout
+    assert "3 runs are meant" in lab.labq("pause", "--where", "experiment=where*", "--dry-run").stdout
     assert lab.run(waiting[0]).state is State.QUEUED
     lab.labq("pause", "--where", "experiment=where-*")
     assert [lab.run(run).state for run in waiting] == [State.PAUSED] * 3
@@ -189,3 +191,27 @@ def test_a_query_changes_those_whose_state_it_suits(lab: Lab) -> None:
     lab.labq("stop", "--where", "experiment=where*")
     assert [lab.run(run).state for run in (over, *waiting)] == [State.FINISHED, *[State.CANCELLED] * 3]
     assert "no run fits" in lab.labq("stop", "--where", "experiment=where*").stdout
+
+
+SLOW_TO_LEAVE = """
+import signal, time
+def leave(*_):
+    time.sleep(6)
+    raise SystemExit(0)
+signal.signal(signal.SIGTERM, leave)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_stop_that_is_taken_back_while_the_script_leaves_cancels_nothing(lab: Lab) -> None:
+    script = lab.write("slow.py", SLOW_TO_LEAVE)
+    file = lab.write("slow.toml", f'name = "slow"\ncommand = ["{sys.executable}", "{script}"]\ngrace = "60s"\n')
+    run_id = json.loads(lab.labq("enqueue", "--json", str(file)).stdout)["ids"][0]
+    lab.worker()
+    until(lambda: b"ready" in lab.store.log_tail(run_id, 1, 100), what="the script")
+    lab.labq("stop", run_id)
+    until(lambda: "stopping" in lab.log_text(), what="the stop to be heard")
+    lab.labq("resume", run_id)
+    until(lambda: lab.store.run(run_id).attempt == 2, what="the run to come back")
+    lab.labq("stop", run_id)

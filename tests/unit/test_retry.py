@@ -34,7 +34,7 @@ def with_checkpoint_of(attempt: int) -> Run:
     [
         (None, State.FINISHED),
         (Reason.DRAINED, State.QUEUED),
-        (Reason.STOPPED, State.CANCELLED),
+        (Reason.STOPPED, State.QUEUED),  # the stop was taken back before the script had ended
         (Reason.LOST, State.QUEUED),
         (Reason.KILLED, State.QUEUED),
         (Reason.ERROR, State.FAILED),
@@ -97,3 +97,14 @@ def test_the_pause_doubles_up_to_ten_minutes() -> None:
         LONGEST_BACKOFF_S,
     ]
     assert backoff(3600, 5) == 3600
+
+
+@pytest.mark.parametrize("reason", [Reason.STOPPED, Reason.DRAINED, Reason.LOST])
+def test_a_run_that_somebody_wants_gone_is_cancelled_however_it_ends(reason: Reason) -> None:
+    assert verdict(replace(RUN, wish=Wish.CANCEL), Ending(reason=reason)).state is State.CANCELLED
+
+
+@pytest.mark.parametrize("reason", [Reason.STOPPED, Reason.DRAINED, Reason.LOST, Reason.KILLED])
+def test_a_run_that_somebody_wants_paused_waits_however_it_is_interrupted(reason: Reason) -> None:
+    settlement = verdict(replace(RUN, wish=Wish.PAUSE), Ending(reason=reason))
+    assert (settlement.state, settlement.backoff_s) == (State.PAUSED, 0.0)
