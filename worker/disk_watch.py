@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from worker.threads import start
+
 LOOK_S = 1.0
 LOOKS = 4
 """In a row: a script that tidies up and tries again is left alone."""
@@ -29,7 +31,7 @@ class DiskWatch:
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        start(self._thread)
 
     def stop(self) -> None:
         """No further looks. Does not wait for one that hangs."""

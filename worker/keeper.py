@@ -19,6 +19,7 @@ from store.workers import Worker
 from worker.judging import judge
 from worker.listener import listen
 from worker.rounds import Rounds
+from worker.threads import start
 
 _FIRST_S = 1.0
 """The claim gave a lease already: a run that is over by then costs no renewal."""
@@ -85,7 +86,7 @@ class Keeper:
 
     def start(self) -> None:
         """Begin to renew, and to listen for news that call for a renewal at once."""
-        self._thread.start()
+        start(self._thread)
         channels = [run_channel(self._run.id), worker_channel(self._worker.name), worker_channel(self._worker.host)]
         self._deaf = listen(redis_url(self._settings), self._settings.redis_timeout_s, channels, self.hurry)
 
@@ -94,7 +95,8 @@ class Keeper:
         self._stop.set()
         self._deaf.set()
         self._wake.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def hurry(self) -> None:
         """Renew now: somebody has said that there is news."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from queueing.doorbell import Listener
 from store.errors import DoorbellUnavailable
+from worker.threads import start
 
 _SETTLE_IN_S = 0.5
 """A run that is over by then is spared the connection."""
@@ -22,7 +23,7 @@ def listen(url: str, timeout_s: float, channels: Sequence[str], heard: Callable[
     """Calls `heard` from a thread whenever something is said on the channels, until the returned event is set."""
     stop = threading.Event()
     work = threading.Thread(target=_work, args=(url, timeout_s, channels, heard, stop), name="listener", daemon=True)
-    work.start()
+    start(work)
     return stop
 
 

@@ -258,17 +258,9 @@ class Loop:
                 self._give_back(release_own(store, worker.name))
                 self._mend = False
             station.packages.ask_again()
-            if station.presence.is_due():
-                if (order := store.seen(worker)) is not None:
-                    say("told-to-leave", worker=worker.name, target=order.target, by=order.by, since=order.from_at)
-                    return Outcome.DRAINED, False
-                station.tickets.drop()
-                station.presence.done()
-                self._tends = True
-            if station.repairs.is_due():
-                repair(store, station.doorbell, self._settings, worker.name)
-                unfinished = judge(store, station.doorbell, self._settings, worker.name)
-                station.repairs.done(unfinished=unfinished)
+            if self._is_to_leave(station):
+                return Outcome.DRAINED, False
+            self._repair(station)
             if self._studies_want_more(station):
                 return Outcome.STUDY, False
             claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
@@ -293,6 +285,25 @@ class Loop:
         except OSError as error:
             self._no_slots(error)
         return Outcome.TROUBLE, False
+
+    def _is_to_leave(self, station: Station) -> bool:
+        """Once a second: say that this worker lives, and hear whether it should."""
+        if not station.presence.is_due():
+            return False
+        if (order := station.store.seen(station.worker)) is not None:
+            say("told-to-leave", worker=self._worker.name, target=order.target, by=order.by, since=order.from_at)
+            return True
+        station.tickets.drop()
+        station.presence.done()
+        self._tends = True
+        return False
+
+    def _repair(self, station: Station) -> None:
+        """What every worker does for all, when it is time."""
+        if station.repairs.is_due():
+            repair(station.store, station.doorbell, self._settings, self._worker.name)
+            unfinished = judge(station.store, station.doorbell, self._settings, self._worker.name)
+            station.repairs.done(unfinished=unfinished)
 
     def _studies_want_more(self, station: Station) -> bool:
         """What is light is done here: once a second, and after every trial. Whether something heavy is left."""

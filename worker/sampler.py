@@ -17,6 +17,7 @@ from store.settings import Settings
 from store.store import Store
 from worker.gpus import Gpu, read_gpus
 from worker.machine import free_disk_bytes
+from worker.threads import start
 from worker.tree import TreeUse, tree_use
 
 _FIRST_S = 1.0
@@ -35,7 +36,7 @@ class Sampler:
 
     def start(self) -> None:
         """The first look comes soon: most runs that fail do so in their first minute."""
-        self._thread.start()
+        start(self._thread)
 
     def stop(self) -> None:
         """No further looks."""

@@ -24,6 +24,7 @@ from worker.events import Announced, Batch, EventReader, worth_publishing
 from worker.published import Held, Mark, forget, hold, look, newest_file
 from worker.rundir import RunDir
 from worker.server_clock import ServerClock
+from worker.threads import start
 
 _DOUBT_NS = 1_000_000_000
 """How long a file that has taken the name of an announced one is waited for to be announced itself."""
@@ -90,7 +91,7 @@ class Shipper:
 
     def start(self) -> None:
         """Begin to ship."""
-        self._thread.start()
+        start(self._thread)
 
     def finish(self, patience_s: float, hurry: Callable[[], bool]) -> bool:
         """Ship what is left, for `patience_s` at most; False when something is left. Raises Superseded."""

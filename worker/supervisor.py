@@ -44,6 +44,7 @@ from worker.rundir import RunDir, beginning, make_run_dir, promises
 from worker.server_clock import ServerClock
 from worker.station import Station
 from worker.templates import write_copies
+from worker.threads import start
 from worker.watch import Watch
 
 T = TypeVar("T")
@@ -79,14 +80,16 @@ class Supervisor:
     def carry_out(self) -> Outcome:
         """Run the attempt to its end, whatever that is: RAN. REFUSED: not this run on this machine; NOTHING: none."""
         self._requests.listen(self._watch.on_request)
-        self._keeper.start()
         folder: RunDir | None = None
         try:
+            self._keeper.start()
             entered = self._enter()
             if isinstance(entered, Objection):
                 return self._refuse(entered)
             folder = entered
             ending = self._attempt(folder)
+            if isinstance(ending, Objection):
+                return self._refuse(ending)
             if ending is not None and not self._watch.superseded:
                 self._settle(lambda run: verdict(run, ending))
         except OSError as error:
@@ -168,7 +171,7 @@ class Supervisor:
         return Outcome.NOTHING
 
     # ── the attempt ──
-    def _attempt(self, folder: RunDir) -> Ending | None:
+    def _attempt(self, folder: RunDir) -> Ending | Objection | None:
         resume = self._begin(folder)
         if self._watch.stop_for is not None:
             return Ending(reason=self._watch.stop_for)
@@ -182,8 +185,7 @@ class Supervisor:
         except OSError as error:
             if is_machine_trouble(error):
                 raise
-            self._refuse(Objection(message=f"cannot be started: {error}", lasting=True))
-            return None
+            return Objection(message=f"cannot be started: {error}", lasting=True)
         self._proven.add(launch)
         self._watch.limit = self._watch.limit.around(child.pid)
         say("started", run=self._run.id, attempt=self._run.attempt, pid=child.pid)
@@ -288,7 +290,8 @@ class Supervisor:
 
         if not self._packages.is_asked(launch):
             self._noting = threading.Thread(target=work, name="packages", daemon=True)
-            self._noting.start()
+            with suppress(OSError):
+                start(self._noting)
 
     # ── settling ──
     def _settle(self, decide: Callable[[Run], Settlement]) -> None:

@@ -3,8 +3,18 @@
 import argparse
 import re
 from collections.abc import Callable
+from typing import Protocol
 
 from queueing.cli.results_options import results_options
+
+_Option = Callable[[argparse.ArgumentParser], None]
+
+
+class _Verb(Protocol):
+    """Adds a verb to the command line."""
+
+    def __call__(self, name: str, target: str, summary: str, *options: _Option) -> None: ...
+
 
 _EPILOG = "Exit codes: 0 done, 1 failed, 2 a mistake in what you gave, 3 a server is away, 130 interrupted."
 
@@ -20,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
-    def verb(name: str, target: str, summary: str, *options: Callable[[argparse.ArgumentParser], None]) -> None:
+    def verb(name: str, target: str, summary: str, *options: _Option) -> None:
         described = summary[0].upper() + summary[1:] + "."
         added = verbs.add_parser(name, help=summary, description=described, allow_abbrev=False)
         added.set_defaults(target=target)
@@ -28,9 +38,22 @@ def build_parser() -> argparse.ArgumentParser:
         for option in options:
             option(added)
 
+    for add in (_servers, _work, _looking, _changing):
+        add(verb)
+    return parser
+
+
+def _servers(verb: _Verb) -> None:
+    """Servers and settings."""
     verb("up", "queueing.cli.servers:up", "start the embedded servers of this user")
     verb("down", "queueing.cli.servers:down", "stop the embedded servers; the data stays")
     verb("doctor", "worker.leftovers:doctor", "say what is running, where the data is, and what is wrong", _doctor)
+    verb("config", "queueing.cli.config:config", "show each setting, its value and where it comes from")
+    verb("demo", "worker.demo.cli:demo", "see all of it in about a minute, in a temporary place", _demo)
+
+
+def _work(verb: _Verb) -> None:
+    """Queueing runs, carrying them out, telling of them."""
     verb("enqueue", "queueing.cli.enqueue:enqueue_file", "queue the runs of an experiment file", _file, _dry_run)
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
     verb(
@@ -41,6 +64,12 @@ def build_parser() -> argparse.ArgumentParser:
     verb("tell", "queueing.cli.ask:tell", "say what came of a trial that was run elsewhere", _study, _tell)
     verb("smac-run", "queueing.cli.smac:smac_run", "the algorithm that a SMAC 2 scenario calls", _smac)
     verb("notify", "notify.cli:notify", "send the mails that are owed", _notify)
+    verb("warm", "queueing.cli.trainer:warm", "compile the trainer's kernels now, so that no run waits for it")
+    verb("bench", "queueing.cli.trainer:bench", "time the trainer: threads x batch sizes, two ways to share", _bench)
+
+
+def _looking(verb: _Verb) -> None:
+    """Looking at runs and at the whole lab."""
     verb("top", "queueing.cli.top:top", "the whole lab, live: workers, machines, GPUs, runs, queues", _top)
     verb("ls", "queueing.cli.ls:ls", "list runs: all, or those a query asks for", _which_runs, _table)
     verb("views", "queueing.cli.ls:views", "list what was saved with `labq ls --save`", _views)
@@ -52,20 +81,19 @@ def build_parser() -> argparse.ArgumentParser:
     verb("artifacts", "queueing.cli.artifacts:artifacts", "list or fetch the files a run kept", _run, _folder)
     verb("checkpoint", "queueing.cli.checkpoint:checkpoint", "fetch a run's checkpoint", _run, _best, _into)
     verb("sample", "queueing.cli.trainer:sample", "draw sentences from a language model's run", _run, _sample)
-    verb("warm", "queueing.cli.trainer:warm", "compile the trainer's kernels now, so that no run waits for it")
-    verb("bench", "queueing.cli.trainer:bench", "time the trainer: threads x batch sizes, two ways to share", _bench)
     verb("why", "queueing.cli.why:explain", "say what a run waits for", _run)
+    verb("workers", "queueing.cli.workers:workers", "list workers: what they have, what they do")
+
+
+def _changing(verb: _Verb) -> None:
+    """Changing what runs and workers do."""
     verb("stop", "queueing.cli.change:stop", "cancel runs; a running one gets its grace first", _runs)
     verb("pause", "queueing.cli.change:pause", "keep runs from starting; a running one checkpoints first", _runs)
     verb("resume", "queueing.cli.change:resume", "let paused or ended runs go on from where they are", _runs)
     verb("requeue", "queueing.cli.change:requeue", "put runs back into the queue", _runs, _requeue)
     verb("priority", "queueing.cli.change:priority", "let runs come before others, or after them", _priority, _runs)
     verb("stopping", "queueing.cli.stopping:stopping", "rules that stop an experiment's poor runs early", _stopping)
-    verb("workers", "queueing.cli.workers:workers", "list workers: what they have, what they do")
     verb("drain", "queueing.cli.workers:drain_workers", "let a worker, or all of a host, leave", _drain)
-    verb("config", "queueing.cli.config:config", "show each setting, its value and where it comes from")
-    verb("demo", "worker.demo.cli:demo", "see all of it in about a minute, in a temporary place", _demo)
-    return parser
 
 
 def whole(arguments: list[str]) -> list[str]:

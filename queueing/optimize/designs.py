@@ -1,5 +1,6 @@
 """Random, quasi-random and grid: a trial is a function of seed and number. They need no library and no history."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
@@ -38,8 +39,10 @@ class Random:
         return Proposal(values=values)
 
 
-class _Numbered:
+class _Numbered(ABC):
     """Points with numbers; those that the constraints refuse, or that were had before, are passed over."""
+
+    skips_known = False
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
@@ -54,11 +57,9 @@ class _Numbered:
                 return Proposal(values=values, notes={"point": point})
         return None
 
-    skips_known = False
-
+    @abstractmethod
     def points(self, begin: int) -> Iterator[tuple[int, dict[str, Any]]]:
         """(number, flat values) from `begin` on."""
-        raise NotImplementedError
 
 
 class Grid(_Numbered):

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 
+from queueing.doorbell import run_channel
 from store.runs import Run
+from store.servers.places import places
 from store.states import Reason, State
 from tests.e2e.lab import Lab, child_of, is_alive, until
 
@@ -26,6 +29,13 @@ def no_strangers(lab: Lab) -> None:
 def why(lab: Lab, run: Run) -> list[str]:
     answer = json.loads(lab.labq("why", run.id, "--json").stdout)
     return [one["cause"] for one in answer["because"]]
+
+
+def listeners(lab: Lab, run: Run) -> int:
+    """How many have subscribed to news of the run."""
+    with redis.Redis.from_url(places(lab.home).redis_url) as client:
+        ((_, count),) = client.pubsub_numsub(run_channel(run.id))
+    return int(count)
 
 
 def heard_after_s(ask: Callable[[], Any], heard: Callable[[], bool]) -> float:
@@ -56,7 +66,7 @@ def test_what_is_asked_is_heard_within_two_seconds_through_redis(lab: Lab) -> No
     worker = lab.worker(**SLOW_RENEWALS)
     lab.wait_for_checkpoint(first)
     child = child_of(worker)
-    time.sleep(0.5)  # the supervisor subscribes to news half a second after the claim
+    until(lambda: listeners(lab, first) == 1, what="the supervisor to listen")
     assert heard_after_s(lambda: lab.labq("stop", first.id), lambda: not is_alive(child)) < 2.0
     assert lab.wait_until_ended(first).reason is Reason.STOPPED
     assert heard_after_s(lambda: lab.labq("drain", name_of(lab, worker)), lambda: worker.poll() is not None) < 2.0
