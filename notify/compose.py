@@ -9,6 +9,7 @@ from html import escape
 from notify.clean import last_lines
 from notify.words import metric_line, params_line, took
 from store.notices import Notice
+from store.occasions import Occasion
 from store.runs import Run, short
 from store.states import State
 
@@ -31,7 +32,7 @@ class Letter:
 def compose(notice: Notice, run: Run, output: bytes, curve_png: bytes) -> Letter:
     """The letter about this ending of the run, which may have been requeued since."""
     run = _as_it_was(notice, run)
-    failed = notice.about is State.FAILED
+    failed = notice.about is Occasion.FAILED
     return Letter(
         subject=_subject(notice, run),
         facts=tuple(_facts(notice, run)),
@@ -92,7 +93,7 @@ def _as_it_was(notice: Notice, run: Run) -> Run:
         return run
     return replace(
         run,
-        state=notice.about,
+        state=State(notice.about),
         attempt=told.number,
         reason=told.ending.reason or run.reason,
         ending=told.ending,
@@ -102,7 +103,7 @@ def _as_it_was(notice: Notice, run: Run) -> Run:
 
 def _subject(notice: Notice, run: Run) -> str:
     head = f"[labq] {run.experiment} {short(run.id)} {notice.about}"
-    if notice.about is State.FAILED:
+    if notice.about is Occasion.FAILED:
         said = f": {run.ending.message}" if run.ending and run.ending.message else ""
         return f"{head} ({run.reason}){said}"[:180]
     best = next((name for name in sorted(run.summary) if name.startswith(("val", "test"))), None)
@@ -117,7 +118,7 @@ def _facts(notice: Notice, run: Run) -> list[tuple[str, str]]:
         facts.append(("Signal", str(ending.signal)))
     elif ending is not None and ending.exit_code is not None:
         facts.append(("Exit code", str(ending.exit_code)))
-    if notice.about is State.FAILED and ending is not None and ending.message:
+    if notice.about is Occasion.FAILED and ending is not None and ending.message:
         facts.append(("Cause", ending.message))
     facts += [("Parameters", params_line(run)), ("Took", took(run)), ("Attempts", str(run.attempt))]
     hosts = list(dict.fromkeys(str(attempt.facts.get("host", attempt.worker)) for attempt in run.history))
@@ -136,7 +137,7 @@ def _result(run: Run) -> str:
 
 def _commands(notice: Notice, run: Run) -> list[tuple[str, str]]:
     commands = [("Look", f"labq show {short(run.id)}"), ("Output", f"labq logs {short(run.id)}")]
-    if notice.about is State.FINISHED:
+    if notice.about is Occasion.FINISHED:
         return [*commands, ("Curve", f"labq plot {short(run.id)}")]
     where = f"from step {run.checkpoint.step}" if run.checkpoint else "from the beginning"
     return [*commands, (f"Resume {where}", f"labq requeue {short(run.id)}")]

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from store.findings import Finding
+from store.occasions import Occasion
 from store.runs import Run
 from store.states import ENDED, State
 
@@ -17,14 +19,39 @@ class NoticeState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One line of a digest."""
+
+    about: Occasion
+    at: datetime
+    run: str = ""
+    attempt: int = 0
+    experiment: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One message about one ending of a run. The id is fixed by its cause, so it cannot be owed twice."""
+    """One message. The id is fixed by its cause, so it cannot be owed twice.
+
+    What it is about decides what is set: a run and its attempt; an experiment alone (sweep-finished); a worker; a
+    finding; a metric that is best so far. A digest has parts, and `more` that were left out. `rule` says who asked.
+    """
 
     id: str
-    run: str
-    attempt: int
-    about: State
+    about: Occasion
     to: tuple[str, ...]
+    run: str = ""
+    attempt: int = 0
+    experiment: str = ""
+    worker: str = ""
+    metric: str = ""
+    finding: Finding | None = None
+    parts: tuple[Part, ...] = ()
+    more: int = 0
+    rule: str = ""
+    with_history: bool = False
+    """The metrics are attached as CSV."""
     state: NoticeState = NoticeState.OWED
     tries: int = 0
     not_before: datetime | None = None
@@ -43,4 +70,7 @@ def notices_for(run: Run, new: State) -> tuple[Notice, ...]:
     if new not in ENDED or new not in run.notify.on or not run.notify.to:
         return ()
     notice_id = f"{run.id}-{run.attempt}-{new}"
-    return (Notice(id=notice_id, run=run.id, attempt=run.attempt, about=new, to=run.notify.to),)
+    about = Occasion(new.value)
+    return (
+        Notice(id=notice_id, run=run.id, attempt=run.attempt, experiment=run.experiment, about=about, to=run.notify.to),
+    )

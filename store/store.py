@@ -14,6 +14,7 @@ from store.courses import Afoot, Asked, Course, Reached, Track, Watched
 from store.damage import Damage, Fault
 from store.events import Event
 from store.experiments import Experiment
+from store.findings import Diagnosis, Finding
 from store.grouping import Group, Grouping
 from store.metrics import LogChunk, Series, Shipment
 from store.notices import Notice
@@ -323,6 +324,13 @@ class Store(Protocol):
 
     def tell(self, trial: Trial, told_before: str) -> bool:
         """Record what came of a trial, unless somebody has told another ending than `told_before`: False then."""
+
+    # ── diagnosis ──
+    def diagnoses(self, run_ids: Sequence[str]) -> dict[str, Diagnosis]:
+        """What was found about these runs, by id; runs that nobody has looked at are left out."""
+
+    def put_diagnosis(self, diagnosis: Diagnosis, new: Sequence[Finding]) -> bool:
+        """Keep what a look has found; `new` become events of the run. False when the run has moved on meanwhile."""
 
     # ── workers ──
     def seen(self, worker: Worker) -> Drain | None:

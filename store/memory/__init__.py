@@ -1,6 +1,7 @@
 """The in-memory twin of the MongoDB store: the same promises, for tests and for reading what they are."""
 
 from store.memory.crew import Crew
+from store.memory.diagnoses import Diagnoses
 from store.memory.outbox import Outbox
 from store.memory.overview import Overview
 from store.memory.people import People
@@ -8,5 +9,5 @@ from store.memory.stopping import Stopping
 from store.memory.upkeep import Upkeep
 
 
-class MemoryStore(Overview, Upkeep, Stopping, People, Crew, Outbox):
+class MemoryStore(Overview, Upkeep, Stopping, Diagnoses, People, Crew, Outbox):
     """`store.store.Store` in one process: one mixin per concern, one lock."""

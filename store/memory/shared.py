@@ -11,6 +11,7 @@ from store.courses import Course, Reached
 from store.errors import Superseded
 from store.events import Event
 from store.experiments import Experiment
+from store.findings import Diagnosis
 from store.metrics import LogChunk, Point
 from store.notices import Notice, notices_for
 from store.runs import Artifact, Checkpoint, Run
@@ -52,6 +53,7 @@ class Shared:
         self._views: dict[tuple[str, str], View] = {}
         self._metric_names: dict[str, set[str]] = defaultdict(set)
         self._param_names: dict[str, set[str]] = defaultdict(set)
+        self._diagnoses: dict[str, Diagnosis] = {}
         self._courses: dict[str, Course] = {}
         self._rungs: dict[tuple[str, float], Reached] = {}
         self._studies: dict[str, Study] = {}

@@ -14,7 +14,7 @@ from store.mongo.client import Document, guarded
 from store.states import Reason, State
 from store.studies import StudyState, TrialState
 
-VERSION = 7
+VERSION = 8
 
 _UP, _DOWN = ASCENDING, DESCENDING
 
@@ -44,6 +44,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("lease.worker", _UP)], partialFilterExpression={"state": State.RUNNING.value}),
         IndexModel([("experiment", _UP), ("state", _UP)], partialFilterExpression={"judged.unread": True}),
     ],
+    "diagnoses": [],
     "courses": [IndexModel([("experiment", _UP)], partialFilterExpression={"ruling.hold": False})],
     "rungs": [
         IndexModel([("run", _UP), ("at", _UP)], unique=True),
