@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from store.errors import IllegalTransition
-from store.metrics import Point, summarize
+from store.metrics import Point, segments, summarize
 from store.runs import Run
 from store.states import ENDED
 
@@ -24,7 +24,7 @@ def reported_points(run: Run, values: Mapping[str, float], now: datetime) -> tup
 
 def reported(run: Run, points: Sequence[Point]) -> Run:
     """The run with these points in its summary."""
-    return replace(run, summary=summarize(run.summary, points))
+    return replace(run, summary=summarize(run.summary, segments(points)))
 
 
 def _count(run: Run, name: str) -> int:

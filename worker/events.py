@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from store.metrics import Point
+from store.metrics import Segment
 from store.runs import Progress
 
 INT64 = 2**63
@@ -27,12 +27,28 @@ class Announced:
 class Batch:
     """What a piece of the event file says."""
 
-    points: tuple[Point, ...] = ()
+    segments: tuple[Segment, ...] = ()
     checkpoints: tuple[Announced, ...] = ()
     artifacts: tuple[str, ...] = ()
     progress: Progress | None = None
     stop: str | None = None
     broken: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Column:
+    """A segment that grows."""
+
+    index: int
+    lines: list[int] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def segment(self, name: str) -> Segment:
+        return Segment(
+            name=name, index=self.index, lines=self.lines, steps=self.steps, times=self.times, values=self.values
+        )
 
 
 @dataclass(slots=True)
@@ -50,7 +66,7 @@ class EventReader:
 
         `now` and `offset_s`: the time of this host, and what is added to every time of it.
         """
-        points: list[Point] = []
+        series: dict[str, _Column] = {}
         checkpoints: list[Announced] = []
         artifacts: list[str] = []
         broken: list[str] = []
@@ -62,7 +78,7 @@ class EventReader:
                 continue
             try:
                 event = _event(raw)
-                points += self._points(event, now, offset_s)
+                self._add_points(series, event, now, offset_s)
                 if "_checkpoint" in event:
                     checkpoints.append(self._announced(event))
                 if "_progress" in event:
@@ -74,7 +90,7 @@ class EventReader:
             except (ValueError, TypeError, OverflowError) as error:
                 broken.append(f"event line {self.lines}: {error}")
         return Batch(
-            points=tuple(points),
+            segments=tuple(column.segment(name) for name, column in series.items()),
             checkpoints=tuple(checkpoints),
             artifacts=tuple(artifacts),
             progress=progress,
@@ -82,25 +98,28 @@ class EventReader:
             broken=tuple(broken),
         )
 
-    def _points(self, event: dict[str, Any], now: float, offset_s: float) -> list[Point]:
-        metrics = {name: value for name, value in event.items() if name != "step" and not name.startswith("_")}
-        if not metrics:
-            return []
-        step = self._step_of(event)
+    def _add_points(self, series: dict[str, "_Column"], event: dict[str, Any], now: float, offset_s: float) -> None:
+        """All points of a line, or none when one of them cannot be understood."""
+        names = [name for name in event if name != "step" and not name.startswith("_")]
+        if not names:
+            return
+        step, at = self._step_of(event), float(event.get("_t", now)) + offset_s
         self.last_step, self.reached = step, max(step, self.reached)
-        at = float(event.get("_t", now)) + offset_s
-        return [self._point(name, step, at, _number(name, value)) for name, value in metrics.items()]
+        metrics = {_metric_name(name): _number(name, event[name]) for name in names}
+        for name, value in metrics.items():
+            column = series.get(name)
+            if column is None:
+                column = series[name] = _Column(index=self._counts[name])
+            column.lines.append(self.lines)
+            column.steps.append(step)
+            column.times.append(at)
+            column.values.append(value)
+            self._counts[name] += 1
 
     def _step_of(self, event: dict[str, Any]) -> int:
         if "step" in event:
             return _step(event["step"])
         return max(self.reached, 0) if event.get("_final") is True else self.last_step + 1
-
-    def _point(self, name: str, step: int, at: float, value: float) -> Point:
-        name = _metric_name(name)
-        index = self._counts[name]
-        self._counts[name] += 1
-        return Point(name=name, step=step, time=at, value=value, line=self.lines, index=index)
 
     def _announced(self, event: dict[str, Any]) -> Announced:
         name = _text("_checkpoint", event["_checkpoint"])

@@ -174,13 +174,13 @@ class Shipper:
             events_from=self._position.events_bytes,
             events_to=self._position.events_bytes + len(events),
             lines_to=self._reader.lines,
-            points=batch.points,
+            segments=batch.segments,
             output_from=self._position.output_bytes,
             output=output,
             progress=batch.progress,
             remark=batch.stop or (batch.broken[-1] if batch.broken else None),
         )
-        return _Cargo(shipment, summarize(self._position.summary, batch.points), batch)
+        return _Cargo(shipment, summarize(self._position.summary, batch.segments), batch)
 
     def _accepted(self, cargo: _Cargo) -> None:
         self._position = _Position(cargo.shipment.events_to, cargo.shipment.output_to, cargo.summary)

@@ -22,7 +22,7 @@ from queueing.stopping.threshold import condition_of, metrics_in
 from store.courses import Track
 from store.judged import Judged, Ruling
 from store.matching import matches
-from store.metrics import Point, summarize
+from store.metrics import Point, segments, summarize
 from store.query import Condition
 from store.runs import MetricSummary, Run
 from store.states import State
@@ -124,7 +124,7 @@ class _Replay:
         """The run's next moment; the rungs that it reaches."""
         moment = player.moments[player.place]
         player.place += 1
-        player.summary = summarize(player.summary, moment.points)
+        player.summary = summarize(player.summary, segments(moment.points))
         reached = []
         if moment.report is not None:
             player.memory, found = after(player.memory, self._stopping, [moment.report])

@@ -95,7 +95,7 @@ class Attempts(Runs):
             remark = run.remark if shipment.remark is None else shipment.remark
             self._put(replace(run, shipped=shipped, summary=summary, progress=progress, remark=remark))
             self._metric_names[run.experiment] |= set(summary)
-            self._points[run_id] += [(attempt, point) for point in shipment.points]
+            self._points[run_id] += [(attempt, point) for one in shipment.segments for point in one.points()]
             if shipment.output:
                 chunk = LogChunk(attempt=attempt, offset=shipment.output_from, data=shipment.output)
                 self._output[run_id, attempt].append(chunk)

@@ -11,7 +11,7 @@ from store.experiments import Experiment
 from store.grouping import Group, Grouping, grouped
 from store.matching import matches
 from store.memory.shared import Shared
-from store.metrics import LogChunk, Series, extended
+from store.metrics import Curve, LogChunk, Series, as_curve, extended
 from store.ordering import AFTER_OR_SKIP, UNORDERED, age, ordered
 from store.outcomes import Outcome, outcome_of
 from store.query import Names, param_paths
@@ -133,6 +133,10 @@ class Runs(Shared):
             times=tuple(point.time for point in points),
             values=tuple(point.value for point in points),
         )
+
+    def curve(self, run_id: str, name: str) -> Curve:
+        """The same as arrays."""
+        return as_curve(self.series(run_id, name))
 
     def log(self, run_id: str, attempt: int, from_offset: int = 0) -> list[LogChunk]:
         """The attempt's output from an offset on, in order."""

@@ -164,7 +164,7 @@ class Attempts(Runs, History):
             )
             self.note_names(run.experiment, metrics=set(summary) - set(run.summary))
             self._save(new, ("shipped", "summary", "progress", "remark"), session)
-            self._add_points(run_id, attempt, shipment.points, session)
+            self._add_points(run_id, attempt, shipment.segments, session)
             self._add_output(run_id, attempt, shipment, session)
 
         self.in_transaction(work)

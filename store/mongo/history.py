@@ -1,20 +1,21 @@
 """What a run reported: points in buckets, output in chunks."""
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from bson.binary import Binary
-from pymongo import UpdateOne
+from pymongo import InsertOne, UpdateOne
 
-from store.metrics import BUCKET_POINTS, LogChunk, Point, Series, Shipment, extended
+from store.metrics import BUCKET_POINTS, Curve, LogChunk, Segment, Series, Shipment, extended
+from store.mongo.arrays import arrays, documents
 from store.mongo.client import Connected, Document, Session, guarded
 from store.runs import Checkpoint, MetricSummary
 
 _ARRAYS = ("line", "step", "time", "value")
 LOG_CHUNK_BYTES = 256 * 1024
 _BUCKETS_AT_ONCE = 200
+_BATCH = 400
 
 
 class History(Connected):
@@ -28,12 +29,29 @@ class History(Connected):
     @guarded
     def series(self, run_id: str, name: str) -> Series:
         """The whole history of one metric."""
-        order = [("attempt", 1), ("bucket", 1)]
-        buckets = list(self.database["metrics"].find({"run": run_id, "name": name}).sort(order))
-        steps, times, values = (
-            tuple(chain.from_iterable(bucket[array] for bucket in buckets)) for array in ("step", "time", "value")
-        )
+        found = self.curve(run_id, name)
+        steps, times, values = (tuple(array.tolist()) for array in (found.steps, found.times, found.values))
         return Series(name=name, steps=steps, times=times, values=values)
+
+    @guarded
+    def curve(self, run_id: str, name: str) -> Curve:
+        """The buckets as they come over the wire, read by NumPy."""
+        import numpy as np
+
+        order = [("attempt", 1), ("bucket", 1)]
+        wanted = {"_id": 0, "step": 1, "time": 1, "value": 1}
+        found: Any = self.database["metrics"].find_raw_batches({"run": run_id, "name": name}, wanted, batch_size=_BATCH)
+        buckets = [arrays(document) for batch in found.sort(order) for document in documents(batch)]
+
+        def column(array: str, kind: Any) -> Any:
+            return np.concatenate([np.empty(0, kind), *(bucket[array] for bucket in buckets)]).astype(kind, copy=False)
+
+        return Curve(
+            name=name,
+            steps=column("step", np.int64),
+            times=column("time", np.float64),
+            values=column("value", np.float64),
+        )
 
     @guarded
     def log(self, run_id: str, attempt: int, from_offset: int = 0) -> list[LogChunk]:
@@ -64,12 +82,11 @@ class History(Connected):
             summaries[name] = extended(summaries.get(name), bucket["step"], bucket["value"])
         return {name: summary for name, summary in summaries.items() if summary is not None}
 
-    def _add_points(self, run_id: str, attempt: int, points: Sequence[Point], session: Session) -> None:
-        buckets: dict[tuple[str, int], list[Point]] = defaultdict(list)
-        for point in points:
-            buckets[point.name, point.index // BUCKET_POINTS].append(point)
-        if buckets:
-            writes = [_push(run_id, attempt, name, number, group) for (name, number), group in buckets.items()]
+    def _add_points(self, run_id: str, attempt: int, segments: Sequence[Segment], session: Session) -> None:
+        """A bucket that begins here is inserted whole: half the work of adding to one that may be there."""
+        key = {"run": run_id, "attempt": attempt}
+        writes = [write for segment in segments for write in _writes(key, segment)]
+        if writes:
             self.database["metrics"].bulk_write(writes, ordered=False, session=session)
 
     def _add_output(self, run_id: str, attempt: int, shipment: Shipment, session: Session) -> None:
@@ -121,12 +138,25 @@ class History(Connected):
         self.database["metrics"].delete_many({"_id": {"$in": [bucket["_id"] for bucket in buckets]}})
 
 
-def _push(run_id: str, attempt: int, name: str, number: int, points: list[Point]) -> UpdateOne:
-    match: Document = {"run": run_id, "name": name, "attempt": attempt, "bucket": number}
-    arrays = {
-        "line": [point.line for point in points],
-        "step": [point.step for point in points],
-        "time": [point.time for point in points],
-        "value": [point.value for point in points],
+def _writes(key: Document, segment: Segment) -> Iterator[InsertOne[Document] | UpdateOne]:
+    end = segment.index + len(segment.lines)
+    first = segment.index
+    while first < end:
+        number = first // BUCKET_POINTS
+        after = min((number + 1) * BUCKET_POINTS, end)
+        bucket = {**key, "name": segment.name, "bucket": number}
+        arrays = _arrays(segment, slice(first - segment.index, after - segment.index))
+        if first % BUCKET_POINTS == 0:
+            yield InsertOne({**bucket, **arrays})
+        else:
+            yield UpdateOne(bucket, {"$push": {name: {"$each": some} for name, some in arrays.items()}}, upsert=True)
+        first = after
+
+
+def _arrays(segment: Segment, part: slice) -> dict[str, Sequence[float]]:
+    return {
+        "line": segment.lines[part],
+        "step": segment.steps[part],
+        "time": segment.times[part],
+        "value": segment.values[part],
     }
-    return UpdateOne(match, {"$push": {key: {"$each": values} for key, values in arrays.items()}}, upsert=True)

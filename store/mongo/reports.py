@@ -1,6 +1,7 @@
 """Figures that somebody adds to a run after its end."""
 
 from store.errors import NoSuchRun
+from store.metrics import segments
 from store.mongo.attempts import Attempts
 from store.mongo.client import Session, guarded
 from store.reports import reported, reported_points
@@ -23,7 +24,7 @@ class Reports(Attempts):
             new = reported(run, points)
             self.note_names(run.experiment, metrics=set(values))
             self._save(new, ("summary",), session)
-            self._add_points(run.id, run.attempt, points, session)
+            self._add_points(run.id, run.attempt, segments(points), session)
             self._audit(run, "reported", now, session)
             return new
 

@@ -79,6 +79,10 @@ INDEXES: dict[str, list[IndexModel]] = {
 }
 
 
+_ZSTD: dict[str, Any] = {"storageEngine": {"wiredTiger": {"configString": "block_compressor=zstd"}}}
+COMPRESSED = {"metrics": _ZSTD, "logs": _ZSTD}
+"""Numbers and texts of which there are many. Those that an earlier version has created stay as they are."""
+
 REPLACED = {"runs": ("experiment_1_queued_at_1_index_1", "queued_at_1_index_1")}
 """Indexes of earlier versions that others do the work of now."""
 _BUILDING_S = 3600.0
@@ -150,7 +154,7 @@ def ensure_schema(database: Database[Document]) -> None:
 def _ensure_collection(database: Database[Document], name: str) -> None:
     validator = VALIDATORS.get(name, {})
     try:
-        database.create_collection(name, validator=validator, check_exists=False)
+        database.create_collection(name, validator=validator, check_exists=False, **COMPRESSED.get(name, {}))
     except (CollectionInvalid, OperationFailure) as error:
         if isinstance(error, OperationFailure) and error.code != _NAMESPACE_EXISTS:
             raise

@@ -13,7 +13,7 @@ from agent import share_done
 from bson import ObjectId
 from checks import check_leftovers, check_runs
 
-from store.metrics import Point, Shipment, summarize
+from store.metrics import Point, Shipment, segments, summarize
 from store.mongo import MongoStore
 from store.runs import Checkpoint, Ending, Notify, Run, Task
 from store.states import State
@@ -33,8 +33,8 @@ def finished(store: MongoStore, name: str, folder: Path) -> Run:
     assert run is not None
     store.begin(run.id, 1, None, {})
     points = tuple(Point(name="loss", step=i, time=1.0, value=v, line=i + 1, index=i) for i, v in enumerate(VALUES))
-    whole = Shipment(events_from=0, events_to=9, lines_to=3, points=points, output_from=0, output=b"abc")
-    store.ship(run.id, 1, whole, summarize({}, points))
+    whole = Shipment(events_from=0, events_to=9, lines_to=3, segments=segments(points), output_from=0, output=b"abc")
+    store.ship(run.id, 1, whole, summarize({}, segments(points)))
     weights = folder / "weights.bin"
     weights.write_bytes(b"w" * 300_000)
     described = Checkpoint(

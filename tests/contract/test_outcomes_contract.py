@@ -10,7 +10,7 @@ import pytest
 from store.errors import BadQuery
 from store.experiments import Experiment
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment, summarize
+from store.metrics import Point, Shipment, segments, summarize
 from store.mongo import MongoStore
 from store.mongo import outcomes as mongo_outcomes
 from store.outcomes import outcome_of
@@ -52,8 +52,8 @@ def reported(store: Store, name: str, lines: list[dict[str, float]]) -> None:
             points.append(
                 Point(name=metric, step=int(line["step"]), time=1.0, value=line[metric], line=number, index=index)
             )
-    shipment = Shipment(events_from=0, events_to=10, lines_to=len(lines), points=tuple(points), output_from=0)
-    store.ship(name, run.attempt, shipment, summarize({}, points))
+    shipment = Shipment(events_from=0, events_to=10, lines_to=len(lines), segments=segments(points), output_from=0)
+    store.ship(name, run.attempt, shipment, summarize({}, segments(points)))
 
 
 def test_an_outcome_is_the_small_part_of_a_run(store: Store) -> None:

@@ -13,7 +13,7 @@ from store.errors import BadQuery
 from store.grouping import Extreme, Group, Grouping, grouped, key_of
 from store.matching import matches
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment, summarize
+from store.metrics import Point, Shipment, segments, summarize
 from store.mongo import MongoStore
 from store.ordering import UNORDERED, ordered
 from store.query import (
@@ -248,7 +248,7 @@ def a_run(name: str, **changes: Any) -> Run:
 
 def shipment(name: str, value: float) -> Shipment:
     point = Point(name=name, step=0, time=1.0, value=value, line=1, index=0)
-    return Shipment(events_from=0, events_to=10, lines_to=1, points=(point,), output_from=0)
+    return Shipment(events_from=0, events_to=10, lines_to=1, segments=segments([point]), output_from=0)
 
 
 def a_summary(loss: float | None) -> dict[str, MetricSummary]:
@@ -322,7 +322,7 @@ class TestAsking:
         assert run is not None
         store.begin(run.id, 1, None, {})
         first = shipment("val/loss", 0.5)
-        store.ship(run.id, 1, first, summarize({}, first.points))
+        store.ship(run.id, 1, first, summarize({}, first.segments))
         assert store.names() == Names(
             metrics=frozenset({"val/loss"}), params=frozenset({"lr", "data", "data.train", "b"})
         )

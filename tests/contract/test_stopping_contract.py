@@ -14,7 +14,7 @@ from store.courses import Afoot, Asked, Course, Reached, Watched
 from store.experiments import Experiment
 from store.judged import Judged, Ruling
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment
+from store.metrics import Point, Shipment, segments
 from store.query import Compared, Op, RunField
 from store.rulings import held_back, promoted, ruled_out
 from store.runs import Ending, Run, Task
@@ -69,7 +69,11 @@ class Reporter:
                 self.counts[name] += 1
         before, self.lines = self.lines, self.lines + len(lines)
         shipment = Shipment(
-            events_from=before * 10, events_to=self.lines * 10, lines_to=self.lines, points=tuple(points), output_from=0
+            events_from=before * 10,
+            events_to=self.lines * 10,
+            lines_to=self.lines,
+            segments=segments(points),
+            output_from=0,
         )
         self.store.ship(self.run.id, self.run.attempt, shipment, {})
 

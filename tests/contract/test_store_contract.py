@@ -1,6 +1,7 @@
 """One contract, two stores: whatever holds in memory holds in MongoDB."""
 
 import io
+import math
 import os
 import threading
 import time
@@ -17,7 +18,7 @@ from store.damage import Damage
 from store.errors import AmbiguousId, CheckpointDamaged, NoSuchRun, StoreFailed, Superseded
 from store.experiments import Experiment
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment, summarize
+from store.metrics import Point, Shipment, segments, summarize
 from store.mongo import MongoStore, open_store
 from store.notices import NoticeState
 from store.runs import Checkpoint, Ending, Notify, Resources, Run, Task
@@ -72,7 +73,7 @@ def shipment(start: int, values: list[float], *, first_line: int, first_index: i
         events_from=start,
         events_to=start + 10 * len(values),
         lines_to=first_line + len(values) - 1,
-        points=points,
+        segments=segments(points),
         output_from=0,
         output=output,
     )
@@ -207,7 +208,7 @@ class TestStoreContract:
         run = claimed(store)
         store.begin(run.id, 1, None, {})
         first = shipment(0, [3.0, 2.0], first_line=1, first_index=0, output=b"hello\n")
-        summary = summarize({}, first.points)
+        summary = summarize({}, first.segments)
         store.ship(run.id, 1, first, summary)
         store.ship(run.id, 1, first, summary)
         assert store.series(run.id, "loss").values == (3.0, 2.0)
@@ -237,11 +238,23 @@ class TestStoreContract:
         store.ship(run.id, 1, shipment(0, values, first_line=1, first_index=0), {})
         assert [repr(value) for value in store.series(run.id, "loss").values] == [repr(value) for value in values]
 
+    def test_a_curve_is_the_series_as_arrays(self, store: Store) -> None:
+        run = claimed(store)
+        assert store.curve(run.id, "loss").values.shape == (0,)
+        values = [math.inf if i == 3 else math.nan if i == 1007 else i / 7 for i in range(2345)]
+        store.ship(run.id, 1, shipment(0, values[:1500], first_line=1, first_index=0), {})
+        store.ship(run.id, 1, shipment(15_000, values[1500:], first_line=2**31 - 100, first_index=1500), {})
+        curve, series = store.curve(run.id, "loss"), store.series(run.id, "loss")
+        assert (curve.name, str(curve.steps.dtype), str(curve.values.dtype)) == ("loss", "int64", "float64")
+        assert curve.steps.tolist() == list(series.steps) == list(range(2345))
+        assert curve.times.tolist() == list(series.times)
+        assert list(map(repr, curve.values.tolist())) == list(map(repr, series.values)) == list(map(repr, values))
+
     def test_a_new_attempt_drops_what_came_after_its_checkpoint(self, store: Store, tmp_path: Path) -> None:
         run = claimed(store, lease_s=SHORT_S)
         store.begin(run.id, 1, None, {})
         points = shipment(0, [5.0, 4.0, 3.0, 2.0], first_line=1, first_index=0)
-        store.ship(run.id, 1, points, summarize({}, points.points))
+        store.ship(run.id, 1, points, summarize({}, points.segments))
         file = tmp_path / "weights.bin"
         file.write_bytes(b"w" * 700_000)
         stored = store.publish_checkpoint(a_checkpoint(run, line=2), file, 2)

@@ -13,7 +13,7 @@ FAULTS = 22
 
 @pytest.mark.timeout(600)
 def test_nobody_can_tell_runs_under_fire_from_those_in_peace() -> None:
-    size = ["--runs", "12", "--workers", "2", "--faults", str(FAULTS), "--seed", "1", "--steps", "100"]
+    size = ["--runs", "12", "--workers", "2", "--faults", str(FAULTS), "--seed", "1", "--steps", "150"]
     done = subprocess.run([sys.executable, RUN, *size, "--json"], capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
     report = json.loads(done.stdout)

@@ -16,7 +16,7 @@ from queueing.doorbell import Doorbell, TicketWorker, ticket_id
 from queueing.mending import all_checks, look, mend
 from store.connect import redis_url
 from store.damage import Damage, Fault
-from store.metrics import Point, Shipment
+from store.metrics import Point, Shipment, segments
 from store.mongo import MongoStore
 from store.mongo.pages import PAGE, _distinct, distinct_pages, pages
 from store.runs import Checkpoint, Ending, Notify, Run, Task
@@ -86,7 +86,9 @@ class Patient:
         run = self.claim(name)
         self.store.begin(run.id, run.attempt, None, {})
         point = Point(name="loss", step=1, time=1.0, value=0.5, line=1, index=0)
-        shipment = Shipment(events_from=0, events_to=9, lines_to=1, points=(point,), output_from=0, output=b"hello")
+        shipment = Shipment(
+            events_from=0, events_to=9, lines_to=1, segments=segments([point]), output_from=0, output=b"hello"
+        )
         self.store.ship(run.id, run.attempt, shipment, {})
         for step in (1, 2, 3):
             self.publish(run, step)

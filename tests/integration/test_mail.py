@@ -16,7 +16,7 @@ from notify.password import password
 from notify.smtp import SmtpSender
 from store.errors import MailDeferred
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment, summarize
+from store.metrics import Point, Shipment, segments, summarize
 from store.notices import NoticeState
 from store.runs import Ending, Notify, Run, Task
 from store.settings import Settings
@@ -37,8 +37,10 @@ def store() -> MemoryStore:
     store.claim(Worker(name="w", host="h", pid=1, memory_bytes=1), 60)
     store.begin(run.id, 1, None, {"host": "h"})
     points = tuple(Point(name="loss", step=i, time=0.0, value=1 / (i + 1), line=i, index=i) for i in range(9))
-    shipment = Shipment(events_from=0, events_to=9, lines_to=9, points=points, output_from=0, output=b"last words\n")
-    store.ship(run.id, 1, shipment, summarize({}, points))
+    shipment = Shipment(
+        events_from=0, events_to=9, lines_to=9, segments=segments(points), output_from=0, output=b"last words\n"
+    )
+    store.ship(run.id, 1, shipment, summarize({}, segments(points)))
     store.settle(run.id, 1, Settlement(state=State.FAILED, reason=Reason.ERROR, ending=Ending(exit_code=1)))
     return store
 

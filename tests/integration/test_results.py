@@ -18,7 +18,7 @@ import labq
 from queueing.cli.main import main
 from store.errors import UserError
 from store.experiments import Experiment
-from store.metrics import Point, Shipment, summarize
+from store.metrics import Point, Shipment, segments, summarize
 from store.mongo import MongoStore
 from store.runs import Ending, Run, Task
 from store.settings import Settings
@@ -72,8 +72,8 @@ def run_it(store: MongoStore, number: int, params: dict[str, Any], repeat: int) 
             points.append(Point(name=name, step=step, time=1.0, value=value, line=step + 1, index=step))
     if number == 5:
         points.append(Point(name="test_loss", step=4, time=1.0, value=math.nan, line=5, index=4))
-    shipment = Shipment(events_from=0, events_to=9, lines_to=5, points=tuple(points), output_from=0)
-    store.ship(run.id, 1, shipment, summarize({}, points))
+    shipment = Shipment(events_from=0, events_to=9, lines_to=5, segments=segments(points), output_from=0)
+    store.ship(run.id, 1, shipment, summarize({}, segments(points)))
     store.settle(run.id, 1, FAILED if number == 6 else FINISHED)
 
 

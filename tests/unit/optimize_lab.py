@@ -13,7 +13,7 @@ from queueing.optimize.spec import Spec, read_spec
 from queueing.optimize.step import Stepped, step
 from queueing.optimize.table import OptimizerTable
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment, summarize
+from store.metrics import Point, Shipment, segments, summarize
 from store.runs import Ending, Run
 from store.settings import Settings
 from store.states import Reason, State
@@ -91,8 +91,8 @@ class StudyLab:
             for name, values in metrics.items()
             for k, value in enumerate(values)
         )
-        shipped = Shipment(events_from=0, events_to=10, lines_to=len(points), points=points, output_from=0)
-        self.store.ship(begun.id, begun.attempt, shipped, summarize({}, points))
+        shipped = Shipment(events_from=0, events_to=10, lines_to=len(points), segments=segments(points), output_from=0)
+        self.store.ship(begun.id, begun.attempt, shipped, summarize({}, segments(points)))
         done = settlement or Settlement(state=State.FINISHED, ending=Ending(exit_code=0))
         return self.store.settle(begun.id, begun.attempt, done)
 

@@ -12,7 +12,7 @@ from queueing.stopping.round import Round, judge_runs
 from store.changes import Change
 from store.experiments import Experiment
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment, summarize
+from store.metrics import Point, Shipment, segments, summarize
 from store.runs import Checkpoint, Ending, Run, Task
 from store.settings import Settings
 from store.states import ENDED, Reason, State
@@ -101,9 +101,13 @@ class Lab:
             index=line - 1,
         )
         shipment = Shipment(
-            events_from=run.shipped.events_bytes, events_to=line * 10, lines_to=line, points=(point,), output_from=0
+            events_from=run.shipped.events_bytes,
+            events_to=line * 10,
+            lines_to=line,
+            segments=segments([point]),
+            output_from=0,
         )
-        self.store.ship(run.id, run.attempt, shipment, summarize(run.summary, [point]))
+        self.store.ship(run.id, run.attempt, shipment, summarize(run.summary, segments([point])))
         if epoch >= self.epochs:
             self.end(run, None)
 

@@ -3,25 +3,30 @@ import math
 
 import pytest
 
-from worker.events import Announced, EventReader, worth_publishing
+from store.metrics import Point
+from worker.events import Announced, Batch, EventReader, worth_publishing
 
 
 def lines(*events: object) -> bytes:
     return b"".join((event if isinstance(event, bytes) else json.dumps(event).encode()) + b"\n" for event in events)
 
 
+def points_of(batch: Batch) -> list[Point]:
+    return sorted((point for one in batch.segments for point in one.points()), key=lambda point: point.line)
+
+
 def test_metrics_become_points_with_their_line_and_ordinal() -> None:
     reader = EventReader()
     reader.read(lines({"step": 5, "loss": 1.0, "_t": 7.5}), now=0.0)
     batch = reader.read(lines({"step": 6, "loss": 0.5, "acc": 1}), now=9.0)
-    assert [(p.name, p.step, p.value, p.line, p.index, p.time) for p in batch.points] == [
+    assert [(p.name, p.step, p.value, p.line, p.index, p.time) for p in points_of(batch)] == [
         ("loss", 6, 0.5, 2, 1, 9.0), ("acc", 6, 1.0, 2, 0, 9.0),
     ]  # fmt: skip
 
 
 def test_a_line_without_a_step_follows_the_last_one() -> None:
     batch = EventReader().read(lines({"loss": 1}, {"loss": 2}, {"step": 9, "loss": 3}, {"loss": 4}), 0.0)
-    assert [point.step for point in batch.points] == [0, 1, 9, 10]
+    assert [point.step for point in points_of(batch)] == [0, 1, 9, 10]
 
 
 def test_reserved_keys_are_understood() -> None:
@@ -60,7 +65,7 @@ def test_of_one_name_the_last_checkpoint_alone_is_there_to_be_published() -> Non
 
 def test_special_numbers_come_through() -> None:
     batch = EventReader().read(b'{"step": 0, "a": NaN, "b": Infinity, "c": -Infinity, "d": null}\n', 0.0)
-    values = {point.name: point.value for point in batch.points}
+    values = {point.name: point.value for point in points_of(batch)}
     assert math.isnan(values["a"])
     assert math.isnan(values["d"])
     assert (values["b"], values["c"]) == (math.inf, -math.inf)
@@ -90,7 +95,7 @@ def test_special_numbers_come_through() -> None:
 )
 def test_a_broken_line_is_named_and_the_rest_counts(line: bytes, says: str) -> None:
     batch = EventReader().read(lines({"step": 0, "loss": 1}) + line + b"\n" + lines({"step": 1, "loss": 2}), 0.0)
-    assert [point.line for point in batch.points] == [1, 3]
+    assert [point.line for point in points_of(batch)] == [1, 3]
     assert len(batch.broken) == 1
     assert batch.broken[0].startswith("event line 2: ")
     assert says in batch.broken[0]
@@ -98,7 +103,7 @@ def test_a_broken_line_is_named_and_the_rest_counts(line: bytes, says: str) -> N
 
 def test_names_that_mongodb_cannot_hold_are_rewritten() -> None:
     batch = EventReader().read(lines({"step": 0, "val.loss": 1, "$x": 2}), 0.0)
-    assert [point.name for point in batch.points] == ["val/loss", "_x"]
+    assert [point.name for point in points_of(batch)] == ["val/loss", "_x"]
 
 
 def test_a_final_value_stands_at_the_newest_step() -> None:
@@ -106,11 +111,11 @@ def test_a_final_value_stands_at_the_newest_step() -> None:
     batch = reader.read(
         b'{"step": 40, "loss": 1}\n{"step": 7, "loss": 2}\n{"accuracy": 0.5, "_final": true}\n{"loss": 3}\n', 0.0
     )
-    assert [(point.name, point.step) for point in batch.points] == [
+    assert [(point.name, point.step) for point in points_of(batch)] == [
         ("loss", 40),
         ("loss", 7),
         ("accuracy", 40),
         ("loss", 41),
     ]
     later = EventReader(reached=120).read(b'{"accuracy": 0.5, "_final": true}\n', 0.0)
-    assert later.points[0].step == 120, "an attempt that resumed at its end had nothing more to log"
+    assert points_of(later)[0].step == 120, "an attempt that resumed at its end had nothing more to log"

@@ -40,5 +40,5 @@ def test_a_clock_that_is_about_right_counts(wrong_s: float) -> None:
 def test_the_times_of_points_are_the_servers() -> None:
     reader = EventReader()
     lines = b'{"step": 1, "loss": 2, "_t": 1000.5}\n{"step": 2, "loss": 3}\n'
-    points = reader.read(lines, 2000.0, offset_s=3600.0).points
-    assert [point.time for point in points] == [4600.5, 5600.0]
+    (loss,) = reader.read(lines, 2000.0, offset_s=3600.0).segments
+    assert loss.times == [4600.5, 5600.0]
