@@ -60,17 +60,24 @@ def _numbers(array: memoryview) -> "np.ndarray[Any, Any]":
 
 
 def _pieces(array: memoryview, count: int, kind: str) -> "list[np.ndarray[Any, Any]]":
-    """The elements with keys of one digit, of two, of three, …"""
     import numpy as np
 
-    pieces, at, first, digits = [], 4, 0, 1
+    return [np.frombuffer(array, element, some, at) for element, some, at in _layout(count, kind)]
+
+
+@cache
+def _layout(count: int, kind: str) -> "list[tuple[np.dtype[Any], int, int]]":
+    """The elements with keys of one digit, of two, of three, …: what one is, how many there are, where they begin."""
+    import numpy as np
+
+    found, at, first, digits = [], 4, 0, 1
     while first < count:
         after = min(10**digits, count)
         element = np.dtype([("type", "u1"), ("key", f"V{digits + 1}"), ("value", kind)])
-        pieces.append(np.frombuffer(array, element, after - first, at))
+        found.append((element, after - first, at))
         at += (after - first) * element.itemsize
         first, digits = after, digits + 1
-    return pieces
+    return found
 
 
 @cache
