@@ -78,6 +78,8 @@ def _looking(verb: _Verb) -> None:
     verb("show", "queueing.cli.look:show", "show everything about a run", _run, _show)
     verb("logs", "queueing.cli.logs:logs", "print a run's output", _run, _logs)
     verb("plot", "notify.cli:plot", "draw a run's curves, here and as PNG", _run, _plot)
+    verb("tensorboard", "queueing.cli.export:tensorboard", "write runs as TensorBoard's event files", _into_tensorboard)
+    verb("mlflow", "queueing.cli.export:mlflow", "copy runs into an MLflow tracking store", _into_mlflow)
     verb("artifacts", "queueing.cli.artifacts:artifacts", "list or fetch the files a run kept", _run, _folder)
     verb("checkpoint", "queueing.cli.checkpoint:checkpoint", "fetch a run's checkpoint", _run, _best, _into)
     verb("sample", "queueing.cli.trainer:sample", "draw sentences from a language model's run", _run, _sample)
@@ -211,6 +213,20 @@ def _logs(parser: argparse.ArgumentParser) -> None:
 def _plot(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE.png", help="where the PNG goes (default RUN.png)")
     parser.add_argument("-m", "--metric", action="append", default=[], metavar="NAME", help="this metric; repeatable")
+
+
+def _into_tensorboard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="where they go: DIR/EXPERIMENT/RUN")
+    _exported(parser)
+
+
+def _into_mlflow(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("uri", metavar="URI", help="such as http://host:5000 or sqlite:////home/me/mlflow.db")
+    _exported(parser)
+
+
+def _exported(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("query", metavar="QUERY", nargs="*", help="which runs, as for `labq ls` (default: all)")
 
 
 def _folder(parser: argparse.ArgumentParser) -> None:
