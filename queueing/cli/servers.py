@@ -10,14 +10,17 @@ from store.errors import ExitCode
 
 def up(options: argparse.Namespace) -> int:
     """Start what is not running."""
+    from store.connect import mongo_url, redis_url
     from store.servers import lifecycle
     from store.servers.places import places
+    from store.settings import mask_url
 
     signal.signal(signal.SIGTERM, _as_interrupt)
     chosen = settings()
     done = lifecycle.up(chosen)
     if options.json:
-        print_json({"started": done.started, "already": done.already, "external": done.external})
+        urls = {"mongo_url": mask_url(mongo_url(chosen)), "redis_url": mask_url(redis_url(chosen))}
+        print_json({"started": done.started, "already": done.already, "external": done.external, **urls})
         return ExitCode.OK
     for name in done.started:
         print(f"{name}: started")
@@ -27,6 +30,7 @@ def up(options: argparse.Namespace) -> int:
         print(f"{name}: yours, as configured; nothing started")
     if done.started or done.already:
         print(f"data: {places(chosen.home).servers}")
+    print(f"for other programmes: {mask_url(mongo_url(chosen))}")
     return ExitCode.OK
 
 

@@ -11,6 +11,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 from store.errors import StoreFailed
 from store.logbook import say
 from store.mongo.client import Document, guarded
+from store.mongo.for_analysts import ensure_views
 from store.states import Reason, State
 from store.studies import StudyState, TrialState
 
@@ -148,6 +149,7 @@ def ensure_schema(database: Database[Document]) -> None:
                 database[name].create_indexes(indexes)
         for name, replaced in REPLACED.items():
             _drop_indexes(database, name, replaced)
+        ensure_views(database)
     database["meta"].update_one({"_id": "schema"}, {"$max": {"version": VERSION}}, upsert=True)
 
 
