@@ -1,0 +1,107 @@
+"""Gradients that grow beyond all bounds, or do not reach a layer."""
+
+import numpy as np
+
+from notify.diagnosis import robust
+from notify.diagnosis.chart import Chart
+from notify.diagnosis.names import Kind, is_bias, kind_of
+from notify.diagnosis.track import Track, number, pair_of, track_of
+from notify.diagnosis.wording import lower_rate
+from store.findings import Disease, Finding, Severity
+
+# Leaving the first flat stretch, healthy gradients grow tenfold or thirtyfold.
+GROWN = 100.0
+# A gradient of a mean loss longer than this moves every weight by more than its own size at any usual rate.
+LONG = 1e4
+RECENT, LEAST_POINTS = 5, 8
+# A layer that gets so much less than the others learns nothing while they do.
+SHARE = 1e-3
+# Weights that have brought so much of the loss down are not starved.
+LEARNT = 0.3
+_PASCANU = "Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks"
+_GLOROT = "Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward networks; He et al. 2015"
+_PREFIX = "gradient_norm_"
+
+
+def exploding(chart: Chart) -> tuple[Finding, ...]:
+    """The worst of all lengths that are reported."""
+    tracks = [track_of(one) for name, one in chart.series.items() if kind_of(name) is Kind.GRADIENT]
+    found = [(ratio, track) for track in tracks if (ratio := _ratio(track)) is not None]
+    if not found:
+        return ()
+    ratio, track = max(found, key=lambda item: (item[0], item[1].name))
+    return (_exploding(chart, track, ratio),)
+
+
+def _ratio(track: Track) -> float | None:
+    """How many times longer than early on; None: nothing to say."""
+    if len(track) < LEAST_POINTS:
+        return None
+    now, before = robust.middle(track.values[-RECENT:]), robust.middle(track.values[: max(3, len(track) // 4)])
+    if before > 0 and now > GROWN * before:
+        return now / before
+    return 1.0 if now > LONG else None
+
+
+def _exploding(chart: Chart, track: Track, ratio: float) -> Finding:
+    now, before = robust.middle(track.values[-RECENT:]), robust.middle(track.values[: max(3, len(track) // 4)])
+    high = (track.values > max(before * GROWN, 0) if ratio > 1 else track.values > LONG).nonzero()[0]
+    since = track.step(int(high[0])) if len(high) else track.step(-1)
+    clipped = chart.params.get("clip_norm") or chart.params.get("clip")
+    advice = (
+        f"Clipping hides it: {lower_rate(chart)}, or shorten the initial weights."
+        if clipped
+        else f"Clip the gradient's norm (at {number(10 * before)} or less), and {lower_rate(chart)}."
+    )
+    said = f", {ratio:.3g} times as long as early on" if ratio > 1 else ""
+    return Finding(
+        disease=Disease.EXPLODING_GRADIENTS,
+        severity=Severity.WARNING,
+        about=track.name,
+        since_step=since,
+        evidence=f"{track.name} is {number(now)}{said}",
+        advice=advice,
+        reference=_PASCANU,
+    )
+
+
+def vanishing(chart: Chart) -> tuple[Finding, ...]:
+    """The layer that gets the least, compared with the one that gets the most, while the loss does not fall."""
+    layers = {
+        name.removeprefix(_PREFIX): track_of(one)
+        for name, one in chart.series.items()
+        if name.startswith(_PREFIX) and not is_bias(name.removeprefix(_PREFIX))
+    }
+    layers = {name: track for name, track in layers.items() if len(track) >= LEAST_POINTS}
+    if len(layers) < 2 or _learns(chart):
+        return ()
+    recent = {name: robust.middle(track.values[-RECENT * 2 :]) for name, track in layers.items()}
+    least, most = min(recent, key=recent.__getitem__), max(recent, key=recent.__getitem__)
+    if recent[most] <= 0 or recent[least] >= SHARE * recent[most]:
+        return ()
+    return (_vanishing(least, most, recent, layers[least], layers[most]),)
+
+
+def _learns(chart: Chart) -> bool:
+    track = pair_of(chart).train
+    if track is None or not len(track):
+        return False
+    begin = robust.middle(track.values[: max(1, min(3, len(track) // 5))])
+    return begin - robust.middle(track.values[-RECENT:]) > LEARNT * abs(begin)
+
+
+def _vanishing(least: str, most: str, recent: dict[str, float], low: Track, high: Track) -> Finding:
+    count = min(len(low), len(high))
+    starved = low.values[-count:] < SHARE * high.values[-count:]
+    fed = (~starved).nonzero()[0]
+    since = int(low.steps[-count:][min(int(fed[-1]) + 1 if len(fed) else 0, count - 1)])
+    return Finding(
+        disease=Disease.VANISHING_GRADIENTS,
+        severity=Severity.WARNING,
+        about=f"{_PREFIX}{least}",
+        since_step=since,
+        evidence=f"the gradient of {least} is {number(recent[least])}, that of {most} {number(recent[most])}: "
+        f"{np.format_float_scientific(recent[least] / recent[most], 1)} of it, and the loss hardly falls",
+        advice="Use initial weights that keep the variance (Glorot, He), rectified or gated units, or residual connections.",
+        reference=_GLOROT,
+    )

@@ -1,0 +1,77 @@
+"""A metric that is no number any more."""
+
+import math
+from collections.abc import Sequence
+
+from notify.diagnosis.chart import Chart
+from notify.diagnosis.names import Kind, Part, kind_of, part_of
+from notify.diagnosis.track import number
+from notify.diagnosis.wording import lower_rate
+from store.findings import Disease, Finding, Severity
+from store.metrics import Series
+
+# What a script reports for "not measured this time" looks the same; so a series that was a number again after a pause is
+# sick only when it has been silent this many times longer than ever before.
+_LONGER_THAN_ANY_PAUSE = 3
+# A first NaN of held-out data is often "not evaluated yet".
+_FIRST_POINTS, _FIRST_POINTS_HELD_OUT = 3, 10
+# Scaled half precision meets infinite gradients, skips the update and goes on: only many in a row are an illness.
+_GRADIENTS_IN_A_ROW = 5
+_JUDGED = (Kind.LOSS, Kind.CONTEST, Kind.GRADIENT, Kind.NORM)
+# Their infinity is an overflow of exp, told long before the loss itself is sick.
+_MAY_OVERFLOW = ("perplexity", "ppl")
+
+
+def not_finite(chart: Chart) -> tuple[Finding, ...]:
+    """The loss first; one finding is enough, for all metrics follow it."""
+    found = [(name, at) for name, one in chart.series.items() if (at := _begin(one)) is not None]
+    if not found:
+        return ()
+    found.sort(key=lambda item: (chart.series[item[0]].times[item[1]], kind_of(item[0]) is not Kind.LOSS, item[0]))
+    name, at = found[0]
+    return (_finding(chart, chart.series[name], at, len(found)),)
+
+
+def _begin(series: Series) -> int | None:
+    """Where the last unbroken run of what is no number begins, if that is an illness."""
+    kind, values = kind_of(series.name), series.values
+    if kind not in _JUDGED or any(word in series.name for word in _MAY_OVERFLOW) or not values:
+        return None
+    if math.isfinite(values[-1]):
+        return None
+    silent, longest = _runs(values)
+    first = len(values) - silent
+    return first if silent >= _least(series, kind, silent, longest) else None
+
+
+def _runs(values: Sequence[float]) -> tuple[int, int]:
+    """The length of the last run of what is no number, and of the longest before."""
+    runs, length = [], 0
+    for value in values:
+        if math.isfinite(value):
+            runs.append(length)
+            length = 0
+        else:
+            length += 1
+    return length, max(runs, default=0)
+
+
+def _least(series: Series, kind: Kind, silent: int, longest: int) -> int:
+    if silent == len(series.values):
+        return _FIRST_POINTS_HELD_OUT if part_of(series.name) is Part.HELD_OUT else _FIRST_POINTS
+    least = _GRADIENTS_IN_A_ROW if kind is Kind.GRADIENT else 1
+    return max(least, _LONGER_THAN_ANY_PAUSE * longest)
+
+
+def _finding(chart: Chart, series: Series, at: int, count: int) -> Finding:
+    before = f"{number(series.values[at - 1])} at step {series.steps[at - 1]}" if at else "it never was a number"
+    beside = f", and so are {count - 1} more metrics" if count > 1 else ""
+    return Finding(
+        disease=Disease.NOT_FINITE,
+        severity=Severity.SEVERE,
+        about=series.name,
+        since_step=series.steps[at],
+        evidence=f"{series.name} is {series.values[at]} since step {series.steps[at]} (before: {before}){beside}",
+        advice=f"Stop it: no update mends a NaN; {lower_rate(chart)}, or clip the gradient's norm.",
+        reference="Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks",
+    )

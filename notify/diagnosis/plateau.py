@@ -1,0 +1,60 @@
+"""Half of the run has brought nothing."""
+
+import numpy as np
+
+from notify.diagnosis import robust
+from notify.diagnosis.chart import Chart
+from notify.diagnosis.track import Track, pair_of
+from store.findings import Disease, Finding, Severity
+
+# Fewer points are no course: the first epochs of a recurrent net are often flat.
+LEAST_POINTS = 20
+# Seven in twelve blocks at the end have brought less than a hundredth of what was gained. A loss that falls as a power of
+# time, as healthy ones do, gains more than twice as much in its second half.
+BLOCKS, QUIET_BLOCKS, GAINED = 12, 7, 0.01
+# Noise hides improvement: a course is judged when the medians of its blocks tell a hundredth from nothing.
+NOISES = 1.0
+
+
+def plateau(chart: Chart) -> tuple[Finding, ...]:
+    """Of the held-out loss, else of the training loss; it is no plateau while the other still falls."""
+    pair = pair_of(chart)
+    tracks = [track for track in (pair.held_out, pair.train) if track is not None and len(track) >= LEAST_POINTS]
+    if not tracks or not all(_is_flat(track) for track in tracks):
+        return ()
+    return (_finding(tracks[0]),)
+
+
+def _is_flat(track: Track) -> bool:
+    """Neither has it found anything better of late, nor is it leaving what it found (that is another illness)."""
+    course = robust.blocks(track.values, BLOCKS)
+    early, late = course[: BLOCKS - QUIET_BLOCKS], course[BLOCKS - QUIET_BLOCKS :]
+    begin = robust.middle(track.values[: max(1, min(3, len(track) // BLOCKS))])
+    gain = max(begin - float(course.min()), 0.0)
+    error = NOISES * _noise_of_block(track)
+    better = float(early.min() - late.min())
+    rising = float(robust.middle(late[-3:]) - course.min())
+    still_falls = robust.agreement(late) < -0.8
+    return (
+        better < max(GAINED * gain, min(error, 0.1 * gain)) and not still_falls and rising < max(0.1 * gain, 3 * error)
+    )
+
+
+def _noise_of_block(track: Track) -> float:
+    return track.noise / np.sqrt(max(1.0, len(track) / BLOCKS))
+
+
+def _finding(track: Track) -> Finding:
+    best = int(np.argmin(track.values))
+    begin = int(len(track) * (1 - QUIET_BLOCKS / BLOCKS))
+    course = robust.blocks(track.values, BLOCKS)
+    return Finding(
+        disease=Disease.PLATEAU,
+        severity=Severity.NOTE,
+        about=track.name,
+        since_step=track.step(begin),
+        evidence=f"{track.name} has gained nothing since step {track.step(begin)}: {track.shown(float(course[BLOCKS - QUIET_BLOCKS - 1]))}"
+        f" then, {track.shown(float(course[-1]))} now, {track.shown(float(track.values[best]))} at best",
+        advice="Stop it, or go on from its best checkpoint with a changed learning rate or a larger network.",
+        reference="Prechelt 1998, Early stopping – but when?; Smith 2017, Cyclical learning rates",
+    )
