@@ -37,7 +37,8 @@ def _judged(chart: Chart, track: Track) -> tuple[Finding, ...]:
     best = float(smooth.min())
     now, low = robust.middle(last), float(np.quantile(last, 0.1))
     scale = max(abs(begin), begin - best)
-    if low > begin + max(ABOVE_BEGIN * scale, 3 * track.noise_early):
+    noise = min(track.noise_early, robust.noise(last))
+    if low > begin + max(ABOVE_BEGIN * scale, 3 * noise):
         return (_finding(chart, track, best, now, f"and above its begin ({track.shown(begin)})", Severity.SEVERE),)
     gain = begin - best
     if gain > NOISES * track.noise_early and low > best + LOST_SHARE * gain:

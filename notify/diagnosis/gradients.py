@@ -11,9 +11,11 @@ from store.findings import Disease, Finding, Severity
 
 # Leaving the first flat stretch, healthy gradients grow tenfold or thirtyfold.
 GROWN = 100.0
-# A gradient of a mean loss longer than this moves every weight by more than its own size at any usual rate.
-LONG = 1e4
+# Or so many of the newest points are by themselves so much longer than usual: cliffs in the surface of the loss.
+SPIKES, AMONG = 3, 50
 RECENT, LEAST_POINTS = 5, 8
+# While the loss has lost less than this share of what it gained, and gained more than a little, long gradients do good.
+COURSE, BACK, LITTLE = 12, 0.2, 0.05
 # A layer that gets so much less than the others learns nothing while they do.
 SHARE = 1e-3
 # Weights that have brought so much of the loss down are not starved.
@@ -27,40 +29,50 @@ def exploding(chart: Chart) -> tuple[Finding, ...]:
     """The worst of all lengths that are reported."""
     tracks = [track_of(one) for name, one in chart.series.items() if kind_of(name) is Kind.GRADIENT]
     found = [(ratio, track) for track in tracks if (ratio := _ratio(track)) is not None]
-    if not found:
+    if not found or _is_near_its_best(chart):
         return ()
     ratio, track = max(found, key=lambda item: (item[0], item[1].name))
     return (_exploding(chart, track, ratio),)
 
 
+def _is_near_its_best(chart: Chart) -> bool:
+    """A loss that goes on falling shows that the gradients grew because there is something to learn."""
+    track = pair_of(chart).train
+    if track is None or len(track) < LEAST_POINTS:
+        return False
+    course = robust.blocks(track.values, COURSE)
+    gain = float(course[0] - course.min())
+    return gain > LITTLE * abs(float(course[0])) and float(course[-1] - course.min()) < BACK * gain
+
+
+def _usual(track: Track) -> float:
+    """The length early on."""
+    return robust.middle(track.values[: max(3, len(track) // 4)])
+
+
 def _ratio(track: Track) -> float | None:
-    """How many times longer than early on; None: nothing to say."""
-    if len(track) < LEAST_POINTS:
+    """How many times longer than early on it is now, or its spikes are; None: nothing to say."""
+    usual = _usual(track) if len(track) >= LEAST_POINTS else 0.0
+    if usual <= 0:
         return None
-    now, before = robust.middle(track.values[-RECENT:]), robust.middle(track.values[: max(3, len(track) // 4)])
-    if before > 0 and now > GROWN * before:
-        return now / before
-    return 1.0 if now > LONG else None
+    spikes = np.sort(track.values[-AMONG:])[-SPIKES:]
+    now = max(robust.middle(track.values[-RECENT:]), float(spikes[0]))
+    return now / usual if now > GROWN * usual else None
 
 
 def _exploding(chart: Chart, track: Track, ratio: float) -> Finding:
-    now, before = robust.middle(track.values[-RECENT:]), robust.middle(track.values[: max(3, len(track) // 4)])
-    high = (track.values > max(before * GROWN, 0) if ratio > 1 else track.values > LONG).nonzero()[0]
-    since = track.step(int(high[0])) if len(high) else track.step(-1)
+    usual = _usual(track)
+    since = track.step(int((track.values > GROWN * usual).nonzero()[0][0]))
     clipped = chart.params.get("clip_norm") or chart.params.get("clip")
-    advice = (
-        f"Clipping hides it: {lower_rate(chart)}, or shorten the initial weights."
-        if clipped
-        else f"Clip the gradient's norm (at {number(10 * before)} or less), and {lower_rate(chart)}."
-    )
-    said = f", {ratio:.3g} times as long as early on" if ratio > 1 else ""
+    mend = f"clip the gradient's norm (at {number(10 * usual)} or less), and {lower_rate(chart)}"
+    advice = f"clipping hides it: {lower_rate(chart)}, or shorten the initial weights" if clipped else mend
     return Finding(
         disease=Disease.EXPLODING_GRADIENTS,
         severity=Severity.WARNING,
         about=track.name,
         since_step=since,
-        evidence=f"{track.name} is {number(now)}{said}",
-        advice=advice,
+        evidence=f"{track.name} is {number(ratio * usual)} again and again, {ratio:.3g} times as long as early on",
+        advice=f"{advice[0].upper()}{advice[1:]}.",
         reference=_PASCANU,
     )
 

@@ -11,12 +11,18 @@ from store.findings import Disease, Finding, Severity
 
 # Updates of about a thousandth of the weights are the rule of thumb; a thirtieth again and again throws them about.
 HIGH_RATIO, LOW_RATIO = 0.03, 2e-5
+# Nothing at all is moved where no gradient comes: another illness.
+NO_UPDATE = 1e-9
 LOOKS = 10
 LEAST_POINTS, LEAST_POINTS_LOW = 10, 15
 # The loss of a whole epoch jumps by so much of what there is to lose, and stays in the upper part of it.
 JUMPS, UPPER = 0.05, 0.4
+# One leap at the begin to several times the loss, after which little of it goes: the weights were thrown away.
+BLOW_UP, NOT_BACK = 3.0, 0.8
 # Slow: less than this share of the loss is gone, in a nearly straight line.
-SLOW_GAIN, STRAIGHT, KEPT_PACE = 0.1, -0.85, 0.6
+SLOW_GAIN, STRAIGHT, KEPT_PACE = 0.05, -0.6, 0.6
+# A loss that falls faster and faster is leaving its first flat stretch.
+GAINED_PACE = 2.5
 _BENGIO = "Bengio 2012, Practical recommendations for gradient-based training of deep architectures"
 _SMITH = "Smith 2017, Cyclical learning rates for training neural networks (range test)"
 
@@ -76,6 +82,11 @@ def _worse_than_begin(track: Track) -> tuple[str, int] | None:
         return None
     begin, late = float(track.values[0]), track.values[len(track) // 2 :]
     worse = 0.01 * abs(begin) + 2 * robust.noise(late)
+    if track.values.max() > BLOW_UP * abs(begin) and np.quantile(late, 0.1) > NOT_BACK * begin:
+        return (
+            f"{track.name} leapt to {track.shown(float(track.values.max()))} and is {track.shown(robust.middle(late))} since",
+            track.step(0),
+        )
     if np.quantile(late, 0.1) < begin or track.values.max() < begin + max(worse, 0.05 * abs(begin)):
         return None
     return (
@@ -121,14 +132,14 @@ def rate_too_low(chart: Chart) -> tuple[Finding, ...]:
 def _straight(track: Track, course: robust.Array) -> str | None:
     half = len(course) // 2
     first, second = course[0] - course[half], course[half] - course[-1]
-    if robust.agreement(course) > STRAIGHT or second < KEPT_PACE * first:
+    if robust.agreement(course) > STRAIGHT or not KEPT_PACE * first < second < GAINED_PACE * first:
         return None
     return "it falls in a straight line, as with steps that are far too short"
 
 
 def _short_updates(chart: Chart) -> str | None:
     recent = [robust.middle(track.values[-LOOKS:]) for track in _ratios(chart).values()]
-    if not recent or max(recent) > LOW_RATIO:
+    if not recent or not NO_UPDATE < max(recent) < LOW_RATIO:
         return None
     return f"an update changes the weights by {max(recent):.1g} of their length, 1e-3 is usual"
 

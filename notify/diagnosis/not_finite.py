@@ -15,6 +15,8 @@ from store.metrics import Series
 _LONGER_THAN_ANY_PAUSE = 3
 # A first NaN of held-out data is often "not evaluated yet".
 _FIRST_POINTS, _FIRST_POINTS_HELD_OUT = 3, 10
+# Nothing more will come of a run that has ended.
+_FIRST_POINTS_ENDED = 1
 # Scaled half precision meets infinite gradients, skips the update and goes on: only many in a row are an illness.
 _GRADIENTS_IN_A_ROW = 5
 _JUDGED = (Kind.LOSS, Kind.CONTEST, Kind.GRADIENT, Kind.NORM)
@@ -24,7 +26,7 @@ _MAY_OVERFLOW = ("perplexity", "ppl")
 
 def not_finite(chart: Chart) -> tuple[Finding, ...]:
     """The loss first; one finding is enough, for all metrics follow it."""
-    found = [(name, at) for name, one in chart.series.items() if (at := _begin(one)) is not None]
+    found = [(name, at) for name, one in chart.series.items() if (at := _begin(one, chart.is_running)) is not None]
     if not found:
         return ()
     found.sort(key=lambda item: (chart.series[item[0]].times[item[1]], kind_of(item[0]) is not Kind.LOSS, item[0]))
@@ -32,7 +34,7 @@ def not_finite(chart: Chart) -> tuple[Finding, ...]:
     return (_finding(chart, chart.series[name], at, len(found)),)
 
 
-def _begin(series: Series) -> int | None:
+def _begin(series: Series, is_running: bool) -> int | None:
     """Where the last unbroken run of what is no number begins, if that is an illness."""
     kind, values = kind_of(series.name), series.values
     if kind not in _JUDGED or any(word in series.name for word in _MAY_OVERFLOW) or not values:
@@ -41,7 +43,7 @@ def _begin(series: Series) -> int | None:
         return None
     silent, longest = _runs(values)
     first = len(values) - silent
-    return first if silent >= _least(series, kind, silent, longest) else None
+    return first if silent >= _least(series, kind, silent, longest, is_running) else None
 
 
 def _runs(values: Sequence[float]) -> tuple[int, int]:
@@ -56,9 +58,11 @@ def _runs(values: Sequence[float]) -> tuple[int, int]:
     return length, max(runs, default=0)
 
 
-def _least(series: Series, kind: Kind, silent: int, longest: int) -> int:
+def _least(series: Series, kind: Kind, silent: int, longest: int, is_running: bool) -> int:
     if silent == len(series.values):
-        return _FIRST_POINTS_HELD_OUT if part_of(series.name) is Part.HELD_OUT else _FIRST_POINTS
+        if part_of(series.name) is Part.HELD_OUT:
+            return _FIRST_POINTS_HELD_OUT
+        return _FIRST_POINTS if is_running else _FIRST_POINTS_ENDED
     least = _GRADIENTS_IN_A_ROW if kind is Kind.GRADIENT else 1
     return max(least, _LONGER_THAN_ANY_PAUSE * longest)
 

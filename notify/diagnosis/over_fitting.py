@@ -10,7 +10,7 @@ from store.findings import Disease, Finding, Severity
 LEAST_POINTS = 8
 # Prechelt's generalisation loss: how far above its best the held-out loss must be. His strips stop at 2 to 5 percent to save
 # time; a diagnosis must not be wrong, so it waits for a little more, measured also by what was gained at all.
-RISE = 0.06
+RISE, RISE_OF_GAIN = 0.06, 0.03
 # So long it must have been above: points since the best, and share of all points.
 LASTING_POINTS, LASTING_SHARE = 5, 0.15
 NOISES = 3.0
@@ -58,7 +58,9 @@ def _rises(track: Track, best: float, onset: int) -> bool:
     few = min(_few(track), len(after))
     now = robust.middle(after[-few:])
     gain = max(robust.middle(track.values[:3]) - best, 0.0)
-    least = max(RISE * min(abs(best), 10 * gain) if gain else RISE * abs(best), RISE * gain, NOISES * track.noise)
+    least = max(
+        RISE * min(abs(best), 10 * gain) if gain else RISE * abs(best), RISE_OF_GAIN * gain, NOISES * track.noise
+    )
     # The newest third is higher than the third after the best: still rising, or settled up there.
     third = max(1, len(after) // 3)
     return now - best > least and robust.middle(after[-third:]) > robust.middle(after[:third])

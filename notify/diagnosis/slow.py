@@ -14,7 +14,7 @@ WINDOWS, LEAST_REPORTS = 12, 36
 # The two newest windows have at most this share of the usual speed, and of the slowest window before.
 OF_USUAL, OF_SLOWEST = 0.6, 0.75
 # … and have lasted this long: a busy minute passes.
-LASTING_S = 60.0
+LASTING_S = 300.0
 # Siblings differ in size as well; only far slower is worth a word.
 OF_SIBLINGS, LEAST_SIBLINGS = 0.25, 3
 

@@ -23,7 +23,7 @@ class Patience:
 
 
 # Nothing runs, reads or writes: a deadlock, a stopped process, a network that never answers. It need not be waited for long.
-IDLE = Patience(least_s=120.0, usual=10.0, longest=2.0)
+IDLE = Patience(least_s=300.0, usual=15.0, longest=2.0)
 # It works: it may evaluate, save or compile for the first time, so it gets far longer; an endless loop is found all the same.
 WORKING = Patience(least_s=900.0, usual=50.0, longest=5.0)
 # Nobody has looked at it.

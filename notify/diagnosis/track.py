@@ -82,7 +82,7 @@ def pair_of(chart: Chart) -> Pair:
     chosen = held_out[0] if held_out else None
     if chosen is not None:
         train = [name for name in train if stem_of(name) == stem_of(chosen)] or train
-    train.sort(key=lambda name: (not names_training(name), not _is_plain(name), len(name), name))
+    train.sort(key=lambda name: (not _is_plain(name), not names_training(name), len(name), name))
     return Pair(train=_first(chart.series, train), held_out=_first(chart.series, held_out))
 
 

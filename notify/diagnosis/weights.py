@@ -8,7 +8,7 @@ from notify.diagnosis.wording import lower_rate
 from store.findings import Disease, Finding, Severity
 
 # Trained weights end at some times their initial length; embeddings that are rarely met begin short and grow most.
-GROWN = 8.0
+GROWN = 12.0
 # … and that they still grow: by so much over the last third.
 STILL = 1.1
 LEAST_POINTS = 5

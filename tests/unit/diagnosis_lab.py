@@ -90,7 +90,7 @@ class History:
         moments = self.moments
         for k in np.unique(np.linspace(min(2, len(moments) - 1), len(moments) - 1, count).astype(int)):
             yield self.chart(moments[k])
-        yield self.chart(moments[-1] + 0.01)
+        yield self.chart(moments[-1] + 0.01, State.FAILED if self.told["stopped"] == "diverged" else State.RUNNING)
 
     def share(self, chart: Chart) -> float:
         """Of its length that had passed at this look."""
@@ -104,3 +104,38 @@ def history(path: Path) -> History:
 
 def histories(corpus: str, prefix: str = "") -> list[Path]:
     return sorted((FOLDER / corpus).glob(f"{prefix}*.json.gz"))
+
+
+def chart_of(state: State = State.RUNNING, every_s: float = 10.0, silent_s: float = 1.0, **metrics: Any) -> Chart:
+    """A chart of metrics given as lists, a point every so many seconds and step 1, 2, …"""
+    longest = max((len(values) for values in metrics.values()), default=0)
+    series = {
+        name: Series(
+            name=name,
+            steps=tuple(range(1, len(values) + 1)),
+            times=tuple(BEGIN.timestamp() + every_s * (i + 1) for i in range(len(values))),
+            values=tuple(map(float, values)),
+        )
+        for name, values in metrics.items()
+    }
+    now = BEGIN + timedelta(seconds=every_s * longest + silent_s)
+    return Chart(state=state, attempt=1, now=now, started_at=BEGIN, params={"learning_rate": 0.01}, series=series)
+
+
+def samples_of(
+    count: int,
+    every_s: float = 15.0,
+    memory: Any = lambda i: 1e9,
+    free: Any = lambda i: 1e11,
+    cpu: Any = lambda i: 10.0 * i,
+    busy: Any = None,
+) -> tuple[Sample, ...]:
+    """Looks whose figures are functions of their number; the first one stands at BEGIN."""
+    return tuple(
+        Sample(
+            run="r", attempt=1, host="node1", cpu_s=float(cpu(i)), memory_bytes=int(memory(i)), read_bytes=0,
+            written_bytes=0, disk_free_bytes=int(free(i)), at=BEGIN + timedelta(seconds=every_s * i),
+            gpus=() if busy is None else (GpuSample(index=0, busy=busy(i)),),
+        )
+        for i in range(count)
+    )  # fmt: skip

@@ -20,7 +20,7 @@ def finite(history: dict[str, Any]) -> bool:
 
 
 def _last(v: Any, share: float = 0.1) -> float:
-    return float(np.median(v[-max(1, int(len(v) * share)) :]))
+    return float(np.median(v[-max(3, int(len(v) * share)) :]))
 
 
 def healthy(history: dict[str, Any]) -> bool:
@@ -30,7 +30,7 @@ def healthy(history: dict[str, Any]) -> bool:
         return False
     gain, half = val[0] - val.min(), len(val) // 2
     return bool(
-        gain > 0.12 * val[0]
+        gain > (0.12 if len(values(history, "train_perplexity")) else 0.3) * val[0]
         and _last(val) < val.min() + 0.08 * gain
         and max(train.max(), val.max()) < 1.05 * max(train[0], val[0])
         and val[:half].min() - val[half:].min() > 0.02 * gain
@@ -49,7 +49,7 @@ def over_fits(history: dict[str, Any]) -> bool:
 
 def diverges(history: dict[str, Any]) -> bool:
     train = values(history, "train_loss")
-    return bool(len(train) > 8 and np.isfinite(train).all() and _last(train) > 1.3 * train[0] and train[-1] > 1.2 * train[0])
+    return bool(len(train) > 8 and np.isfinite(train).all() and min(_last(train, 0.25), train[-1]) > 1.25 * np.median(train[:3]))
 
 
 def is_not_finite(history: dict[str, Any]) -> bool:
@@ -69,7 +69,7 @@ def stalls(history: dict[str, Any]) -> bool:
 def worse_than(history: dict[str, Any], good: dict[str, Any]) -> bool:
     """Much less learnt than the same run with a good rate."""
     mine, its = values(history, "train_loss"), values(good, "train_loss")
-    return bool(np.isfinite(mine).all() and len(mine) and _last(mine, 0.2) > 1.4 * _last(its, 0.2))
+    return bool(np.isfinite(mine).all() and len(mine) and _last(mine, 0.2) > max(2 * _last(its, 0.2), 0.3 * its[0]))
 
 
 def much_slower_than(history: dict[str, Any], good: dict[str, Any]) -> bool:
@@ -81,7 +81,7 @@ def much_slower_than(history: dict[str, Any], good: dict[str, Any]) -> bool:
 
 def dies(history: dict[str, Any]) -> bool:
     dead = values(history, "dead_units")
-    return bool(len(dead) > 5 and _last(dead, 0.3) > 0.6)
+    return bool(len(dead) > 8 and (dead[-4:] > 0.6).all())
 
 
 def layers(history: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -91,12 +91,12 @@ def layers(history: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def explodes(history: dict[str, Any]) -> bool:
-    """A gradient a hundred times as long as usual in the first tenth, or ten thousand times as long as the weights are many."""
+    """A gradient a hundred times as long as in the first tenth, in a tenth of the run."""
     whole = values(history, "gradient_norm")
     if len(whole) < 8:
         return False
     early = np.nanmedian(whole[: max(3, len(whole) // 10)])
-    return bool(not np.isfinite(whole).all() or np.quantile(whole, 0.9) > 100 * early or early > 1e3)
+    return bool(not np.isfinite(whole).all() or np.quantile(whole, 0.9) > 100 * early)
 
 
 def vanishes(history: dict[str, Any]) -> bool:
@@ -110,6 +110,6 @@ def vanishes(history: dict[str, Any]) -> bool:
 
 
 def grows(history: dict[str, Any]) -> bool:
-    """Some layer's weights end more than ten times as long as they were, and still grow."""
+    """Some layer's weights end more than fifteen times as long as they were, and still grow."""
     found = {n: v for n, v in layers(history, "norm").items() if "_b" not in n}
-    return any(np.isfinite(v).all() and v[-1] > 10 * v[0] and v[-1] > 1.1 * v[int(len(v) * 0.7)] for v in found.values() if len(v) > 8)
+    return any(np.isfinite(v).all() and v[-1] > 15 * v[0] and v[-1] > 1.1 * v[int(len(v) * 0.7)] for v in found.values() if len(v) > 8)

@@ -42,7 +42,7 @@ _ACTIVATIONS = {
 def deep(
     depth: int = 4, width: int = 40, activation: str = "relu", init: float = 1.0, learning_rate: float = 0.05,
     momentum: float = 0.9, weight_decay: float = 0.0, batch: int = 32, epochs: int = 20, n: int = 800, seed: int = 0,
-    every: int = 10, bias: float = 0.0, warmup: int = 0, clip: float = 0.0,
+    every: int = 10, bias: float = 0.0, warmup: int = 0, clip: float = 0.0, cycle: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """A network of `depth` hidden layers on handwritten digits; `init` is a factor on He's or Glorot's initial lengths."""
     params = {k: v for k, v in locals().items() if k not in ("seed", "every")}
@@ -74,6 +74,8 @@ def deep(
             whole = float(np.sqrt(sum(v * v for v in lengths.values())))
             scale = min(1.0, clip / whole) if clip and whole > clip else 1.0
             rate = learning_rate * min(1.0, (update + 1) / warmup) if warmup else learning_rate
+            if cycle:  # cosines that begin anew every so many epochs
+                rate *= 0.55 + 0.45 * np.cos(np.pi * ((update * batch / n) % cycle) / cycle)
             moved = []
             for m, one, g in zip(memory, (*w, *b), (*gw, *gb)):
                 m *= momentum
@@ -167,7 +169,7 @@ def boosting(trees: int = 150, seed: int = 0, learning_rate: float = 0.1) -> dic
     return _kept(recorder, "making/networks.py boosting", {"learning_rate": learning_rate})
 
 
-def mixture(steps: int = 2000, seed: int = 0, learning_rate: float = 0.02, every: int = 10) -> dict[str, Any]:
+def mixture(steps: int = 500, seed: int = 0, learning_rate: float = 0.01, every: int = 5) -> dict[str, Any]:
     """A Gaussian's density fitted by gradient: the negative log likelihood falls below nought."""
     draw, recorder = np.random.default_rng(seed), Recorder()
     mean, log_s = draw.normal(3, 1, 4), np.full(4, 1.0)
