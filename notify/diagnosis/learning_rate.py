@@ -9,8 +9,8 @@ from notify.diagnosis.track import Track, number, pair_of, track_of
 from notify.diagnosis.wording import higher_rate, lower_rate
 from store.findings import Disease, Finding, Severity
 
-# Updates of about a thousandth of the weights are the rule of thumb; a thirtieth again and again throws them about.
-HIGH_RATIO, LOW_RATIO = 0.03, 2e-5
+# Updates of about a thousandth of the weights are the rule of thumb; a fortieth again and again throws them about.
+HIGH_RATIO, LOW_RATIO = 0.025, 2e-5
 # Nothing at all is moved where no gradient comes: another illness.
 NO_UPDATE = 1e-9
 LOOKS = 10
@@ -100,7 +100,7 @@ def _fine(track: Track) -> bool:
     if len(track) < 4:
         return True
     course = robust.blocks(track.values, 8)
-    begin, now = robust.middle(track.values[:2]), float(course[-1])
+    begin, now = float(track.values[0]), float(course[-1])
     quick = float(course[len(course) // 2] - now) > 0.1 * abs(begin)
     return begin - now > 0.6 * abs(begin) or quick
 

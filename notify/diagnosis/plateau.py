@@ -36,7 +36,9 @@ def _is_flat(track: Track) -> bool:
     rising = float(robust.middle(late[-3:]) - course.min())
     still_falls = robust.agreement(late) < -0.8
     return (
-        better <= max(GAINED * gain, min(error, 0.1 * gain)) and not still_falls and rising <= max(0.1 * gain, 3 * error)
+        better <= max(GAINED * gain, min(error, 0.1 * gain))
+        and not still_falls
+        and rising <= max(0.1 * gain, 3 * error)
     )
 
 

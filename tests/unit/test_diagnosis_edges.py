@@ -38,7 +38,9 @@ def rough(n: int, level: float = 1.0, size: float = 0.1, seed: int = 0) -> list[
 
 @pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0], [NAN], [math.inf], [1.0] * 7])
 def test_a_few_points_are_no_illness(values: list[float]) -> None:
-    assert not diagnose(chart_of(loss=values, val_loss=values, gradient_norm=values, norm_W=values, dead_units=[0.0 for _ in values]))
+    assert not diagnose(
+        chart_of(loss=values, val_loss=values, gradient_norm=values, norm_W=values, dead_units=[0.0 for _ in values])
+    )
 
 
 def test_an_empty_chart_is_healthy() -> None:

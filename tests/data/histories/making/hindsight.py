@@ -49,11 +49,15 @@ def over_fits(history: dict[str, Any]) -> bool:
 
 def diverges(history: dict[str, Any]) -> bool:
     train = values(history, "train_loss")
-    return bool(len(train) > 8 and np.isfinite(train).all() and min(_last(train, 0.25), train[-1]) > 1.25 * np.median(train[:3]))
+    return bool(
+        len(train) > 8 and np.isfinite(train).all() and min(_last(train, 0.35), train[-1]) > 1.4 * np.median(train[:3])
+    )
 
 
 def is_not_finite(history: dict[str, Any]) -> bool:
-    return not all(np.isfinite(v).all() for g in history["groups"] for n, v in g["values"].items() if "perplexity" not in n)
+    return not all(
+        np.isfinite(v).all() for g in history["groups"] for n, v in g["values"].items() if "perplexity" not in n
+    )
 
 
 def stalls(history: dict[str, Any]) -> bool:
@@ -75,7 +79,9 @@ def worse_than(history: dict[str, Any], good: dict[str, Any]) -> bool:
 def much_slower_than(history: dict[str, Any], good: dict[str, Any]) -> bool:
     mine, its = values(history, "train_loss"), values(good, "train_loss")
     return bool(
-        np.isfinite(mine).all() and 0 < mine[0] - _last(mine) < 0.2 * (its[0] - _last(its)) and _last(mine) < mine[0] * 0.999
+        np.isfinite(mine).all()
+        and 0 < mine[0] - _last(mine) < 0.2 * (its[0] - _last(its))
+        and _last(mine) < mine[0] * 0.999
     )
 
 
@@ -86,17 +92,26 @@ def dies(history: dict[str, Any]) -> bool:
 
 def layers(history: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {
-        n: np.array(v, dtype=float) for g in history["groups"] for n, v in g["values"].items() if n.startswith(prefix + "_")
+        n: np.array(v, dtype=float)
+        for g in history["groups"]
+        for n, v in g["values"].items()
+        if n.startswith(prefix + "_")
     }
 
 
 def explodes(history: dict[str, Any]) -> bool:
-    """A gradient a hundred times as long as in the first tenth, in a tenth of the run."""
-    whole = values(history, "gradient_norm")
-    if len(whole) < 8:
+    """A gradient a hundred times as long as in the first tenth, five times or more, while the loss got worse."""
+    whole, train = values(history, "gradient_norm"), values(history, "train_loss")
+    if len(whole) < 8 or not np.isfinite(whole).all() or len(train) < 5:
         return False
-    early = np.nanmedian(whole[: max(3, len(whole) // 10)])
-    return bool(not np.isfinite(whole).all() or np.quantile(whole, 0.9) > 100 * early)
+    early = np.median(whole[: max(3, len(whole) // 10)])
+    return bool((whole > 100 * early).sum() > 4 and _last(train) > train.min() + 0.3 * (train[0] - train.min()))
+
+
+def slows(history: dict[str, Any]) -> bool:
+    """Steps of the last third take more than twice as long as those of the first fifth."""
+    gaps = np.diff(history["groups"][0]["times"])
+    return bool(len(gaps) > 50 and np.mean(gaps[-len(gaps) // 3 :]) > 2.2 * np.mean(gaps[: len(gaps) // 5]))
 
 
 def vanishes(history: dict[str, Any]) -> bool:
@@ -112,4 +127,8 @@ def vanishes(history: dict[str, Any]) -> bool:
 def grows(history: dict[str, Any]) -> bool:
     """Some layer's weights end more than fifteen times as long as they were, and still grow."""
     found = {n: v for n, v in layers(history, "norm").items() if "_b" not in n}
-    return any(np.isfinite(v).all() and v[-1] > 15 * v[0] and v[-1] > 1.1 * v[int(len(v) * 0.7)] for v in found.values() if len(v) > 8)
+    return any(
+        np.isfinite(v).all() and v[-1] > 15 * v[0] and v[-1] > 1.1 * v[int(len(v) * 0.7)]
+        for v in found.values()
+        if len(v) > 8
+    )

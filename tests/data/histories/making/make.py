@@ -21,7 +21,7 @@ def record(folder: Path, name: str, group: Group, seed: int) -> str:
     if group.parallel > 1:
         shares = [replace(group, count=1) for _ in range(group.count)]
         with ThreadPoolExecutor(group.parallel) as pool:
-            found = pool.map(lambda item: list(histories(item[1], 1000 * seed + item[0], 1)), enumerate(shares))
+            found = pool.map(lambda item: list(histories(item[1], 1000 * seed + item[0], 3)), enumerate(shares))
             results = [one for several in found for one in several]
     else:
         results = histories(group, seed, 40 * group.count)

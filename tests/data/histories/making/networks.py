@@ -85,7 +85,9 @@ def deep(
             update += 1
             total += loss
             if update % every == 0:
-                ratios = {f"update_ratio_layer{i + 1}": moved[i] / float(np.linalg.norm(w[i])) for i in range(depth + 1)}
+                ratios = {
+                    f"update_ratio_layer{i + 1}": moved[i] / float(np.linalg.norm(w[i])) for i in range(depth + 1)
+                }
                 recorder.log(update, {"loss": loss, "gradient_norm": whole, **lengths, **ratios})
         hs = [vx]
         for i in range(depth):
@@ -159,12 +161,17 @@ def boosting(trees: int = 150, seed: int = 0, learning_rate: float = 0.1) -> dic
     from sklearn.ensemble import GradientBoostingRegressor
 
     x, y = make_friedman1(n_samples=900, noise=1.0, random_state=seed)
-    model = GradientBoostingRegressor(learning_rate=learning_rate, subsample=0.7, random_state=seed, warm_start=True, n_estimators=1)
+    model = GradientBoostingRegressor(
+        learning_rate=learning_rate, subsample=0.7, random_state=seed, warm_start=True, n_estimators=1
+    )
     recorder = Recorder()
     for k in range(1, trees + 1):
         model.n_estimators = k
         model.fit(x[:600], y[:600])
-        of = {part: float(np.mean((model.predict(x[s]) - y[s]) ** 2)) for part, s in (("train", slice(600)), ("valid", slice(600, 900)))}
+        of = {
+            part: float(np.mean((model.predict(x[s]) - y[s]) ** 2))
+            for part, s in (("train", slice(600)), ("valid", slice(600, 900)))
+        }
         recorder.log(k, {"train/mse": of["train"], "valid/mse": of["valid"]})
     return _kept(recorder, "making/networks.py boosting", {"learning_rate": learning_rate})
 
@@ -195,7 +202,9 @@ def estimate(steps: int = 400, seed: int = 0, every: int = 1) -> dict[str, Any]:
     return _kept(recorder, "making/networks.py estimate", {"steps": steps})
 
 
-def recommender(epochs: int = 60, seed: int = 0, learning_rate: float = 0.02, rank: int = 5, l2: float = 0.02) -> dict[str, Any]:
+def recommender(
+    epochs: int = 60, seed: int = 0, learning_rate: float = 0.02, rank: int = 5, l2: float = 0.02
+) -> dict[str, Any]:
     """Matrix factorisation by stochastic gradient, with a ranking score that grows."""
     draw, recorder = np.random.default_rng(seed), Recorder()
     true = draw.normal(0, 1, (60, rank)) @ draw.normal(0, 1, (rank, 40))
@@ -205,8 +214,14 @@ def recommender(epochs: int = 60, seed: int = 0, learning_rate: float = 0.02, ra
     for epoch in range(1, epochs + 1):
         for i, j in draw.permutation(seen):
             error = true[i, j] + draw.normal(0, 0.1) - u[i] @ v[j]
-            u[i], v[j] = u[i] + learning_rate * (error * v[j] - l2 * u[i]), v[j] + learning_rate * (error * u[i] - l2 * v[j])
-        of = {name: np.array([true[i, j] - u[i] @ v[j] for i, j in part]) for name, part in (("train", seen), ("test", held))}
+            u[i], v[j] = (
+                u[i] + learning_rate * (error * v[j] - l2 * u[i]),
+                v[j] + learning_rate * (error * u[i] - l2 * v[j]),
+            )
+        of = {
+            name: np.array([true[i, j] - u[i] @ v[j] for i, j in part])
+            for name, part in (("train", seen), ("test", held))
+        }
         recorder.log(epoch, {"train_rmse": float(np.sqrt(np.mean(of["train"] ** 2))), "test_rmse": float(np.sqrt(np.mean(of["test"] ** 2))),
                              "test_r2": 1 - float(np.mean(of["test"] ** 2) / true.var())})  # fmt: skip
     return _kept(recorder, "making/networks.py recommender", {"eta": learning_rate})

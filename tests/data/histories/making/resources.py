@@ -82,21 +82,34 @@ def _samples(child: subprocess.Popen[str], folder: Path, began: float, seconds: 
         try:
             cpu, io = process.cpu_times(), process.io_counters()
             used = sum(one.stat().st_blocks * 512 for one in folder.iterdir())
-            found.append([now, cpu.user + cpu.system, process.memory_info().rss, io.read_chars, io.write_chars, disk_mb * (1 << 20) - used])
+            found.append(
+                [
+                    now,
+                    cpu.user + cpu.system,
+                    process.memory_info().rss,
+                    io.read_chars,
+                    io.write_chars,
+                    disk_mb * (1 << 20) - used,
+                ]
+            )
         except (psutil.Error, OSError):
             pass
         time.sleep(SAMPLE_S)
     return found
 
 
-def _interfere(child: subprocess.Popen[str], now: float, outside: dict[str, Any], rivals: list[Any], done: set[str]) -> None:
+def _interfere(
+    child: subprocess.Popen[str], now: float, outside: dict[str, Any], rivals: list[Any], done: set[str]
+) -> None:
     if "stop_at_s" in outside and now > outside["stop_at_s"] and "stop" not in done:
         done.add("stop")
         child.send_signal(signal.SIGSTOP)
     if "rivals_from_s" in outside and now > outside["rivals_from_s"] and "rivals" not in done:
         done.add("rivals")
         os.setpriority(os.PRIO_PROCESS, child.pid, outside.get("nice", 0))
-        rivals += [subprocess.Popen([sys.executable, "-c", "while True: sum(range(1000))"]) for _ in range(outside["rivals"])]
+        rivals += [
+            subprocess.Popen([sys.executable, "-c", "while True: sum(range(1000))"]) for _ in range(outside["rivals"])
+        ]
     if "throttle_from_s" in outside and now > outside["throttle_from_s"] and "throttle" not in done:
         done.add("throttle")
         threading.Thread(target=_throttle, args=(child, outside["share"]), daemon=True).start()

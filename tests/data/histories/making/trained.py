@@ -69,9 +69,7 @@ def sums(folder: Path, n: int = 800, length: int = 20, seed: int = 0, wrong: flo
     values = draw.normal(0, 1, (n, length, 3))
     right = values[:, :, 0].sum(axis=1) > 0
     labels = np.where(draw.random(n) < wrong, draw.random(n) < 0.5, right).astype(float)[:, None]
-    return _saved(
-        folder, values.reshape(-1, 3), np.arange(0, n * length + 1, length), labels, "sigmoid", 1, 0.25
-    )
+    return _saved(folder, values.reshape(-1, 3), np.arange(0, n * length + 1, length), labels, "sigmoid", 1, 0.25)
 
 
 def noise(folder: Path, n: int = 300, length: int = 6, seed: int = 0) -> dict[str, Any]:
