@@ -227,4 +227,72 @@ def recommender(
     return _kept(recorder, "making/networks.py recommender", {"eta": learning_rate})
 
 
-PROGRAMMES = {f.__name__: f for f in (deep, gan, reinforce, boosting, mixture, estimate, recommender)}
+def perceptron(epochs: int = 60, seed: int = 0, learning_rate: float = 0.002) -> dict[str, Any]:
+    """scikit-learn's MLPRegressor with Adam, an epoch at a time."""
+    from sklearn.datasets import make_friedman1
+    from sklearn.neural_network import MLPRegressor
+
+    x, y = make_friedman1(n_samples=1500, noise=1.0, random_state=seed)
+    model = MLPRegressor(hidden_layer_sizes=(40, 20), learning_rate_init=learning_rate, random_state=seed, batch_size=50, alpha=0.01)
+    recorder = Recorder()
+    for epoch in range(1, epochs + 1):
+        model.partial_fit(x[:1000], y[:1000] / 5)
+        held = model.predict(x[1000:])
+        recorder.log(epoch, {"trainLoss": model.loss_, "testLoss": float(np.mean((held - y[1000:] / 5) ** 2) / 2), "R2": model.score(x[1000:], y[1000:] / 5)})
+    return _kept(recorder, "making/networks.py perceptron", {"model": {"learning_rate": learning_rate}})
+
+
+def expectation(steps: int = 25, seed: int = 0) -> dict[str, Any]:
+    """Expectation maximisation of a Gaussian mixture: a log likelihood that rises."""
+    import warnings
+
+    from sklearn.datasets import make_blobs
+    from sklearn.mixture import GaussianMixture
+
+    x, _ = make_blobs(800, centers=8, n_features=3, cluster_std=3.0, random_state=seed)
+    model, recorder = GaussianMixture(8, max_iter=1, warm_start=True, random_state=seed, init_params="random_from_data", tol=0), Recorder()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for step in range(1, steps + 1):
+            model.fit(x[:600])
+            recorder.log(step, {"log_likelihood": float(model.score(x[:600])), "val_log_likelihood": float(model.score(x[600:]))})
+    return _kept(recorder, "making/networks.py expectation", {"components": 8})
+
+
+def q_learning(episodes: int = 2000, seed: int = 0, learning_rate: float = 0.1, every: int = 10) -> dict[str, Any]:
+    """Tabular Q-learning with random exploration: errors that come and go, returns that rise."""
+    draw, recorder, q = np.random.default_rng(seed), Recorder(), np.zeros((10, 2))
+    returns, errors = [], []
+    for episode in range(1, episodes + 1):
+        place, total = 0, 0.0
+        for _ in range(50):
+            act = int(draw.integers(2)) if draw.random() < max(0.05, 1 - episode / 1000) else int(q[place].argmax())
+            new = min(9, place + 1) if act and draw.random() < 0.9 else max(0, place - 1)
+            reward = 10.0 if new == 9 else draw.normal(-0.5, 1)
+            error = reward + 0.95 * (0 if new == 9 else q[new].max()) - q[place, act]
+            q[place, act] += learning_rate * error
+            errors.append(error * error)
+            place, total = new, total + reward
+            if new == 9:
+                break
+        returns.append(total)
+        if episode % every == 0:
+            recorder.log(episode, {"td_loss": float(np.mean(errors[-200:])), "loss": float(np.mean(errors[-50:])), "return_mean": float(np.mean(returns[-every:]))})
+    return _kept(recorder, "making/networks.py q_learning", {"alpha": learning_rate})
+
+
+def logistic(steps: int = 800, seed: int = 0, learning_rate: float = 0.3, every: int = 4) -> dict[str, Any]:
+    """Logistic regression by tiny mini-batches: a loss of much noise that falls slowly."""
+    draw, recorder = np.random.default_rng(seed), Recorder()
+    w, true = np.zeros(20), draw.normal(0, 1, 20)
+    for step in range(1, steps + 1):
+        x = draw.normal(0, 1, (8, 20))
+        y = (draw.random(8) < 1 / (1 + np.exp(-x @ true))).astype(float)
+        p = 1 / (1 + np.exp(-x @ w))
+        w -= learning_rate / (1 + step / 200) * x.T @ (p - y) / 8
+        if step % every == 0:
+            recorder.log(step, {"batch_loss": float(-np.mean(y * np.log(p + 1e-9) + (1 - y) * np.log(1 - p + 1e-9)))})
+    return _kept(recorder, "making/networks.py logistic", {"lr": learning_rate})
+
+
+PROGRAMMES = {f.__name__: f for f in (deep, gan, reinforce, boosting, mixture, estimate, recommender, perceptron, expectation, q_learning, logistic)}

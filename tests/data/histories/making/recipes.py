@@ -120,6 +120,15 @@ def healthy_other(draw: np.random.Generator, _turn: list[int] = [0]) -> History:
     return PROGRAMMES[name](seed=int(draw.integers(999)))
 
 
+def healthy_fresh(draw: np.random.Generator, _turn: list[int] = [0]) -> History:  # noqa: B006  (a counter)
+    """Programmes that the rules were not made with: of the held-out corpus alone."""
+    from networks import PROGRAMMES
+
+    name = ["perceptron", "expectation", "q_learning", "logistic"][_turn[0] % 4]
+    _turn[0] += 1
+    return PROGRAMMES[name](seed=int(draw.integers(999)))
+
+
 # -- bad ones ---------------------------------------------------------------------------------------------------------
 
 
@@ -404,6 +413,7 @@ GROUPS: dict[str, Group] = {
     "healthy-full-batch": Group(healthy_full_batch, hindsight.healthy, count=3),
     "healthy-deep": Group(healthy_deep, hindsight.healthy, count=8),
     "healthy-other": Group(healthy_other, _always, count=12),
+    "healthy-fresh": Group(healthy_fresh, _always, count=16),
     "healthy-machine": Group(healthy_machine, _always, count=16, parallel=4),
     "over-fitting": Group(over_fitting, hindsight.over_fits, must=("over-fitting",), may=("growing-weights", "dead-units", "plateau", "learning-rate-too-high", "vanishing-gradients")),
     "divergence": Group(lambda d: hot(d, 5, 60), hindsight.diverges, must=("divergence",), may=BAD_RATE),
