@@ -2,9 +2,8 @@
 
 from datetime import timedelta
 
-from notify.diagnosis.chart import Chart
 from notify.diagnosis.filling import filling
-from notify.diagnosis.looks import looks_of
+from notify.diagnosis.sight import Sight
 from notify.diagnosis.wording import duration, size
 from store.findings import Disease, Finding, Severity
 
@@ -12,11 +11,12 @@ HORIZON_S = 3 * 86_400.0
 SOON_S = 3600.0
 
 
-def disk_filling(chart: Chart) -> tuple[Finding, ...]:
+def disk_filling(sight: Sight) -> tuple[Finding, ...]:
     """The one under the run's folder, whoever writes on it."""
+    chart = sight.chart
     if not chart.is_running:
         return ()
-    looks = looks_of(chart)
+    looks = sight.looks
     if not len(looks):
         return ()
     found = filling(looks.times, looks.disk_free_bytes[0] - looks.disk_free_bytes, float(looks.disk_free_bytes[0]))

@@ -4,7 +4,8 @@ import numpy as np
 
 from notify.diagnosis import robust
 from notify.diagnosis.chart import Chart
-from notify.diagnosis.track import Track, pair_of
+from notify.diagnosis.sight import Sight
+from notify.diagnosis.track import Track
 from notify.diagnosis.wording import lower_rate
 from store.findings import Disease, Finding, Severity
 
@@ -19,12 +20,12 @@ ABOVE_BEGIN = 0.1
 NOISES = 6.0
 
 
-def divergence(chart: Chart) -> tuple[Finding, ...]:
+def divergence(sight: Sight) -> tuple[Finding, ...]:
     """Of the training loss; where there is none, a rise of the held-out one is judged as over-fitting."""
-    track = pair_of(chart).train
+    track = sight.pair.train
     if track is None or len(track) < LEAST_POINTS:
         return ()
-    return _judged(chart, track)
+    return _judged(sight.chart, track)
 
 
 def _judged(chart: Chart, track: Track) -> tuple[Finding, ...]:

@@ -13,13 +13,14 @@ from notify.diagnosis.not_finite import not_finite
 from notify.diagnosis.output_hints import gpu_memory, printed_nan
 from notify.diagnosis.over_fitting import over_fitting
 from notify.diagnosis.plateau import plateau
+from notify.diagnosis.sight import Sight
 from notify.diagnosis.slow import slow
 from notify.diagnosis.stuck import stuck
 from notify.diagnosis.units import dead_units
 from notify.diagnosis.weights import growing_weights
 from store.findings import Finding, Severity
 
-Rule = Callable[[Chart], tuple[Finding, ...]]
+Rule = Callable[[Sight], tuple[Finding, ...]]
 
 RULES: tuple[Rule, ...] = (
     not_finite, printed_nan, divergence, stuck, memory_growth, gpu_memory, disk_filling, exploding, vanishing, dead_units,
@@ -30,5 +31,6 @@ _ORDER = {Severity.SEVERE: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 def diagnose(chart: Chart) -> tuple[Finding, ...]:
     """All that is found wrong at this moment, the most severe first. Any chart will do, of any numbers; no clock, no I/O."""
-    found = [finding for rule in RULES for finding in rule(chart)]
+    sight = Sight(chart)
+    found = [finding for rule in RULES for finding in rule(sight)]
     return tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))

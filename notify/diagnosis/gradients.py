@@ -4,8 +4,9 @@ import numpy as np
 
 from notify.diagnosis import robust
 from notify.diagnosis.chart import Chart
-from notify.diagnosis.names import Kind, is_bias, kind_of
-from notify.diagnosis.track import Track, number, pair_of, track_of
+from notify.diagnosis.names import Kind, is_bias
+from notify.diagnosis.sight import Sight
+from notify.diagnosis.track import Track, number
 from notify.diagnosis.wording import lower_rate
 from store.findings import Disease, Finding, Severity
 
@@ -25,19 +26,19 @@ _GLOROT = "Glorot & Bengio 2010, Understanding the difficulty of training deep f
 _PREFIX = "gradient_norm_"
 
 
-def exploding(chart: Chart) -> tuple[Finding, ...]:
+def exploding(sight: Sight) -> tuple[Finding, ...]:
     """The worst of all lengths that are reported."""
-    tracks = [track_of(one) for name, one in chart.series.items() if kind_of(name) is Kind.GRADIENT]
-    found = [(ratio, track) for track in tracks if (ratio := _ratio(track)) is not None]
-    if not found or _is_near_its_best(chart):
+    tracks = sight.of_kind(Kind.GRADIENT)
+    found = [(ratio, track) for track in tracks.values() if (ratio := _ratio(track)) is not None]
+    if not found or _is_near_its_best(sight):
         return ()
     ratio, track = max(found, key=lambda item: (item[0], item[1].name))
-    return (_exploding(chart, track, ratio),)
+    return (_exploding(sight.chart, track, ratio),)
 
 
-def _is_near_its_best(chart: Chart) -> bool:
+def _is_near_its_best(sight: Sight) -> bool:
     """A loss that goes on falling shows that the gradients grew because there is something to learn."""
-    track = pair_of(chart).train
+    track = sight.pair.train
     if track is None or len(track) < LEAST_POINTS:
         return False
     course = robust.blocks(track.values, COURSE)
@@ -77,15 +78,15 @@ def _exploding(chart: Chart, track: Track, ratio: float) -> Finding:
     )
 
 
-def vanishing(chart: Chart) -> tuple[Finding, ...]:
+def vanishing(sight: Sight) -> tuple[Finding, ...]:
     """The layer that gets the least, compared with the one that gets the most, while the loss does not fall."""
     layers = {
-        name.removeprefix(_PREFIX): track_of(one)
-        for name, one in chart.series.items()
+        name.removeprefix(_PREFIX): track
+        for name, track in sight.of_kind(Kind.GRADIENT).items()
         if name.startswith(_PREFIX) and not is_bias(name.removeprefix(_PREFIX))
     }
     layers = {name: track for name, track in layers.items() if len(track) >= LEAST_POINTS}
-    if len(layers) < 2 or _learns(chart):
+    if len(layers) < 2 or _learns(sight):
         return ()
     recent = {name: robust.middle(track.values[-RECENT * 2 :]) for name, track in layers.items()}
     least, most = min(recent, key=recent.__getitem__), max(recent, key=recent.__getitem__)
@@ -94,8 +95,8 @@ def vanishing(chart: Chart) -> tuple[Finding, ...]:
     return (_vanishing(least, most, recent, layers[least], layers[most]),)
 
 
-def _learns(chart: Chart) -> bool:
-    track = pair_of(chart).train
+def _learns(sight: Sight) -> bool:
+    track = sight.pair.train
     if track is None or not len(track):
         return False
     begin = robust.middle(track.values[: max(1, min(3, len(track) // 5))])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from notify.diagnosis.chart import Chart
+from notify.diagnosis.sight import Sight
 from notify.diagnosis.wording import duration
 from store.findings import Disease, Finding, Severity
 
@@ -12,8 +13,9 @@ LASTING_S, LEAST_LOOKS = 600.0, 20
 BUSY, LOOKS_BUSY, MEAN_BUSY = 0.05, 0.05, 0.03
 
 
-def idle_gpu(chart: Chart) -> tuple[Finding, ...]:
+def idle_gpu(sight: Sight) -> tuple[Finding, ...]:
     """Each GPU by itself: one of four that idles is a mistake too."""
+    chart = sight.chart
     if not chart.is_running:
         return ()
     indices = sorted({gpu.index for sample in chart.samples for gpu in sample.gpus})

@@ -4,8 +4,9 @@ import numpy as np
 
 from notify.diagnosis import robust
 from notify.diagnosis.chart import Chart
-from notify.diagnosis.names import Kind, is_bias, kind_of
-from notify.diagnosis.track import Track, number, pair_of, track_of
+from notify.diagnosis.names import Kind, is_bias
+from notify.diagnosis.sight import Sight
+from notify.diagnosis.track import Track, number
 from notify.diagnosis.wording import higher_rate, lower_rate
 from store.findings import Disease, Finding, Severity
 
@@ -23,14 +24,15 @@ BLOW_UP, NOT_BACK = 3.0, 0.8
 SLOW_GAIN, STRAIGHT, KEPT_PACE = 0.05, -0.6, 0.6
 # A loss that falls faster and faster is leaving its first flat stretch.
 GAINED_PACE = 2.5
+_PREFIX = "update_ratio_"
 _BENGIO = "Bengio 2012, Practical recommendations for gradient-based training of deep architectures"
 _SMITH = "Smith 2017, Cyclical learning rates for training neural networks (range test)"
 
 
-def rate_too_high(chart: Chart) -> tuple[Finding, ...]:
+def rate_too_high(sight: Sight) -> tuple[Finding, ...]:
     """Updates that are long against the weights, or an epoch's loss that leaps and does not fall."""
-    track = pair_of(chart).train
-    said = _long_updates(chart) or (None if track is None else _leaps(track) or _worse_than_begin(track))
+    track = sight.pair.train
+    said = _long_updates(sight) or (None if track is None else _leaps(track) or _worse_than_begin(track))
     if said is None or (track is not None and _fine(track)):
         return ()
     return (
@@ -40,20 +42,21 @@ def rate_too_high(chart: Chart) -> tuple[Finding, ...]:
             about="learning rate",
             since_step=said[1],
             evidence=said[0],
-            advice=f"Stop it and {lower_rate(chart)}.",
+            advice=f"Stop it and {lower_rate(sight.chart)}.",
             reference=f"{_BENGIO}; {_SMITH}",
         ),
     )
 
 
-def _ratios(chart: Chart) -> dict[str, Track]:
-    prefix = "update_ratio_"
-    found = {n: s for n, s in chart.series.items() if kind_of(n) is Kind.RATIO and not is_bias(n.removeprefix(prefix))}
-    return {name: track for name, series in found.items() if len(track := track_of(series)) >= LOOKS}
+def _ratios(sight: Sight) -> dict[str, Track]:
+    found = sight.of_kind(Kind.RATIO)
+    return {
+        name: track for name, track in found.items() if len(track) >= LOOKS and not is_bias(name.removeprefix(_PREFIX))
+    }
 
 
-def _long_updates(chart: Chart) -> tuple[str, int] | None:
-    tracks = _ratios(chart)
+def _long_updates(sight: Sight) -> tuple[str, int] | None:
+    tracks = _ratios(sight)
     recent = {name: robust.middle(track.values[-LOOKS:]) for name, track in tracks.items()}
     if not recent or robust.middle(np.array(list(recent.values()))) < HIGH_RATIO:
         return None
@@ -105,16 +108,16 @@ def _fine(track: Track) -> bool:
     return begin - now > 0.6 * abs(begin) or quick
 
 
-def rate_too_low(chart: Chart) -> tuple[Finding, ...]:
+def rate_too_low(sight: Sight) -> tuple[Finding, ...]:
     """A loss that falls in a straight line, and hardly; or updates that change nothing."""
-    track = pair_of(chart).train
-    if track is None or len(track) < LEAST_POINTS_LOW or _warms_up(chart):
+    track = sight.pair.train
+    if track is None or len(track) < LEAST_POINTS_LOW or _warms_up(sight.chart):
         return ()
     course = robust.blocks(track.values, 12)
     begin, now = robust.middle(track.values[:1]), float(course[-1])
     if begin - now > SLOW_GAIN * abs(begin) or begin <= now:
         return ()
-    if (said := _straight(track, course) or _short_updates(chart)) is None:
+    if (said := _straight(track, course) or _short_updates(sight)) is None:
         return ()
     return (
         Finding(
@@ -123,7 +126,7 @@ def rate_too_low(chart: Chart) -> tuple[Finding, ...]:
             about="learning rate",
             since_step=track.step(0),
             evidence=f"{track.name} fell by {(begin - now) / abs(begin):.1%} in {len(track)} points; {said}",
-            advice=f"{higher_rate(chart).capitalize()}, or find it with a short range test.",
+            advice=f"{higher_rate(sight.chart).capitalize()}, or find it with a short range test.",
             reference=f"{_BENGIO}; {_SMITH}",
         ),
     )
@@ -137,8 +140,8 @@ def _straight(track: Track, course: robust.Array) -> str | None:
     return "it falls in a straight line, as with steps that are far too short"
 
 
-def _short_updates(chart: Chart) -> str | None:
-    recent = [robust.middle(track.values[-LOOKS:]) for track in _ratios(chart).values()]
+def _short_updates(sight: Sight) -> str | None:
+    recent = [robust.middle(track.values[-LOOKS:]) for track in _ratios(sight).values()]
     if not recent or not NO_UPDATE < max(recent) < LOW_RATIO:
         return None
     return f"an update changes the weights by {max(recent):.1g} of their length, 1e-3 is usual"

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from notify.diagnosis.chart import Chart
 from notify.diagnosis.filling import Filling, filling
-from notify.diagnosis.looks import looks_of
+from notify.diagnosis.sight import Sight
 from notify.diagnosis.wording import duration, size
 from store.findings import Disease, Finding, Severity
 
@@ -13,12 +13,13 @@ HORIZON_S = 3 * 86_400.0
 SOON_S = 3600.0
 
 
-def memory_growth(chart: Chart) -> tuple[Finding, ...]:
+def memory_growth(sight: Sight) -> tuple[Finding, ...]:
     """Against the limit of the run, else against the memory of its machine."""
+    chart = sight.chart
     full = chart.memory_limit_bytes or chart.host_memory_bytes
     if not chart.is_running or not full:
         return ()
-    looks = looks_of(chart)
+    looks = sight.looks
     found = filling(looks.times, looks.memory_bytes, float(full))
     if found is None or found.left_s > HORIZON_S:
         return ()

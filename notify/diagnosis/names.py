@@ -25,6 +25,8 @@ class Kind(Enum):
     """Length of a gradient."""
     NORM = "norm"
     """Length of weights."""
+    SHARE = "share"
+    """Of units, 0 to 1."""
     RATIO = "ratio"
     """Length of an update over that of its weights."""
     OTHER = "other"
@@ -64,6 +66,8 @@ def kind_of(name: str) -> Kind:
     for prefix, kind in (("gradient_norm", Kind.GRADIENT), ("update_ratio", Kind.RATIO), ("norm_", Kind.NORM)):
         if name.startswith(prefix):
             return kind
+    if name == "dead_units":
+        return Kind.SHARE
     if name in ("grad_norm", "train/grad_norm", "total_grad_norm"):
         return Kind.GRADIENT
     said = set(words(name))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from notify.diagnosis.chart import Chart
 from notify.diagnosis.names import Kind, Part, kind_of, part_of
+from notify.diagnosis.sight import Sight
 from notify.diagnosis.track import number
 from notify.diagnosis.wording import lower_rate
 from store.findings import Disease, Finding, Severity
@@ -24,8 +25,9 @@ _JUDGED = (Kind.LOSS, Kind.CONTEST, Kind.GRADIENT, Kind.NORM)
 _MAY_OVERFLOW = ("perplexity", "ppl")
 
 
-def not_finite(chart: Chart) -> tuple[Finding, ...]:
+def not_finite(sight: Sight) -> tuple[Finding, ...]:
     """The loss first; one finding is enough, for all metrics follow it."""
+    chart = sight.chart
     found = [(name, at) for name, one in chart.series.items() if (at := _begin(one, chart.is_running)) is not None]
     if not found:
         return ()

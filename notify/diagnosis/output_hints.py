@@ -2,8 +2,8 @@
 
 import re
 
-from notify.diagnosis.chart import Chart
-from notify.diagnosis.names import Kind, kind_of
+from notify.diagnosis.names import Kind
+from notify.diagnosis.sight import Sight
 from notify.diagnosis.wording import lower_rate
 from store.findings import Disease, Finding, Severity
 from store.states import State
@@ -22,9 +22,10 @@ _GPU_MEMORY = re.compile(
 )
 
 
-def printed_nan(chart: Chart) -> tuple[Finding, ...]:
+def printed_nan(sight: Sight) -> tuple[Finding, ...]:
     """Only of a run whose losses nobody reports otherwise."""
-    if any(kind_of(name) in (Kind.LOSS, Kind.CONTEST) for name in chart.series):
+    chart = sight.chart
+    if {Kind.LOSS, Kind.CONTEST} & set(sight.kinds.values()):
         return ()
     printed = [(line, value) for line in chart.output.splitlines() if (value := _loss_in(line)) is not None]
     last = printed[-_LINES:]
@@ -49,8 +50,9 @@ def _loss_in(line: str) -> str | None:
     return None
 
 
-def gpu_memory(chart: Chart) -> tuple[Finding, ...]:
+def gpu_memory(sight: Sight) -> tuple[Finding, ...]:
     """Only of a run that failed: a script may catch it, take a smaller batch, and go on."""
+    chart = sight.chart
     if chart.state is not State.FAILED or (found := _GPU_MEMORY.search(chart.output)) is None:
         return ()
     begin = chart.output.rfind("\n", 0, found.start()) + 1

@@ -4,7 +4,8 @@ import numpy as np
 
 from notify.diagnosis import robust
 from notify.diagnosis.chart import Chart
-from notify.diagnosis.track import Track, pair_of
+from notify.diagnosis.sight import Sight
+from notify.diagnosis.track import Track
 from store.findings import Disease, Finding, Severity
 
 LEAST_POINTS = 8
@@ -19,9 +20,9 @@ FALL = 0.02
 _REFERENCE = "Prechelt 1998, Early stopping – but when?"
 
 
-def over_fitting(chart: Chart) -> tuple[Finding, ...]:
+def over_fitting(sight: Sight) -> tuple[Finding, ...]:
     """Without a training loss the rise alone is told, as a note."""
-    pair = pair_of(chart)
+    pair = sight.pair
     held_out = pair.held_out
     if held_out is None or len(held_out) < LEAST_POINTS:
         return ()
@@ -29,12 +30,12 @@ def over_fitting(chart: Chart) -> tuple[Finding, ...]:
     if not _rises(held_out, best, onset):
         return ()
     if pair.train is None:
-        return (_finding(chart, held_out, best, onset, "no training loss is reported to compare with", None),)
+        return (_finding(sight.chart, held_out, best, onset, "no training loss is reported to compare with", None),)
     since, now = _level(pair.train, held_out.steps[onset]), robust.middle(pair.train.values[-_few(pair.train) :])
     if since - now < max(FALL * abs(since), NOISES * pair.train.noise / np.sqrt(_few(pair.train))):
         return ()
     said = f"{pair.train.name} fell from {pair.train.shown(since)} to {pair.train.shown(now)} meanwhile"
-    return (_finding(chart, held_out, best, onset, said, Severity.WARNING),)
+    return (_finding(sight.chart, held_out, best, onset, said, Severity.WARNING),)
 
 
 def _few(track: Track) -> int:

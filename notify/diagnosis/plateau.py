@@ -3,8 +3,8 @@
 import numpy as np
 
 from notify.diagnosis import robust
-from notify.diagnosis.chart import Chart
-from notify.diagnosis.track import Track, pair_of
+from notify.diagnosis.sight import Sight
+from notify.diagnosis.track import Track
 from store.findings import Disease, Finding, Severity
 
 # Fewer points are no course: the first epochs of a recurrent net are often flat.
@@ -16,9 +16,9 @@ BLOCKS, QUIET_BLOCKS, GAINED = 12, 7, 0.01
 NOISES = 1.0
 
 
-def plateau(chart: Chart) -> tuple[Finding, ...]:
+def plateau(sight: Sight) -> tuple[Finding, ...]:
     """Of the held-out loss, else of the training loss; it is no plateau while the other still falls."""
-    pair = pair_of(chart)
+    pair = sight.pair
     tracks = [track for track in (pair.held_out, pair.train) if track is not None and len(track) >= LEAST_POINTS]
     if not tracks or not all(_is_flat(track) for track in tracks):
         return ()

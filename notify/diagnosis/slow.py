@@ -2,29 +2,31 @@
 
 import numpy as np
 
-from notify.diagnosis import robust
 from notify.diagnosis.chart import Chart
-from notify.diagnosis.pulse import Pulse, pulse_of
+from notify.diagnosis.pulse import Pulse
 from notify.diagnosis.robust import Array
+from notify.diagnosis.sight import Sight
 from notify.diagnosis.wording import duration
 from store.findings import Disease, Finding, Severity
 
 # Windows of equally many reports, so that each holds its share of evaluations and checkpoints.
 WINDOWS, LEAST_REPORTS = 12, 36
-# The two newest windows have at most this share of the usual speed, and of the slowest window before.
-OF_USUAL, OF_SLOWEST = 0.6, 0.75
+# The two newest windows have at most this share of the usual speed, which is that of the better windows before: a machine that
+# was slow for most of the time was fast once.
+OF_USUAL, USUAL = 0.6, 0.75
+# A window that is nearly as fast as usual; two there were, and at most one came back after slow ones, or slowness is usual too.
+FAST, LEAST_FAST, RETURNS = 0.8, 2, 1
 # … and have lasted this long: a busy minute passes.
 LASTING_S = 300.0
 # Siblings differ in size as well; only far slower is worth a word.
 OF_SIBLINGS, LEAST_SIBLINGS = 0.25, 3
 
 
-def slow(chart: Chart) -> tuple[Finding, ...]:
+def slow(sight: Sight) -> tuple[Finding, ...]:
     """Against its own past in this attempt first; it ran elsewhere before."""
-    if not chart.is_running:
+    if not sight.chart.is_running:
         return ()
-    pulse = pulse_of(chart)
-    return _against_past(pulse) or _against_siblings(chart, pulse)
+    return _against_past(sight.pulse) or _against_siblings(sight.chart, sight.pulse)
 
 
 def _against_past(pulse: Pulse) -> tuple[Finding, ...]:
@@ -34,25 +36,18 @@ def _against_past(pulse: Pulse) -> tuple[Finding, ...]:
     seconds = np.diff(pulse.times[edges])
     speeds = np.diff(pulse.steps[edges]) / np.maximum(seconds, 1e-9)
     past, recent = speeds[:-2], speeds[-2:]
-    usual = robust.middle(past[1:])
-    now = float(recent.max())
-    lasting = float(seconds[-2:].sum())
-    if usual <= 0 or lasting < LASTING_S or now > OF_USUAL * usual or not _is_lower(pulse, edges, speeds, usual):
+    usual = float(np.quantile(past[1:], USUAL))
+    now, lasting = float(recent.max()), float(seconds[-2:].sum())
+    if usual <= 0 or lasting < LASTING_S or now > OF_USUAL * usual or not _was_fast_once(past, usual):
         return ()
     return (_finding(f"{_per(now)} for {duration(lasting)}, {_per(usual)} before", now / usual, pulse, edges[-3]),)
 
 
-def _is_lower(pulse: Pulse, edges: Array, speeds: Array, usual: float) -> bool:
-    """Not only than the usual window: also than every one before, unless those were slow for the same reason."""
-    past = speeds[1:-2]
-    fast = past[past > OF_USUAL * usual]
-    typical = pulse.intervals[int(edges[-3]) :]
-    before = pulse.intervals[: int(edges[-3])]
-    return bool(
-        len(fast) >= len(past) / 2
-        and speeds[-2:].max() < OF_SLOWEST * fast.min()
-        and robust.middle(typical) > robust.middle(before) / OF_SLOWEST
-    )
+def _was_fast_once(speeds: Array, usual: float) -> bool:
+    """Fast first and slow now, not by turns."""
+    fast, slow = speeds >= FAST * usual, speeds <= OF_USUAL * usual
+    returns = int((fast[1:] & slow[:-1]).sum())
+    return bool(fast.sum() >= LEAST_FAST and returns <= RETURNS)
 
 
 def _against_siblings(chart: Chart, pulse: Pulse) -> tuple[Finding, ...]:

@@ -7,8 +7,9 @@ import numpy as np
 
 from notify.diagnosis import robust
 from notify.diagnosis.chart import Chart
-from notify.diagnosis.looks import Looks, looks_of
-from notify.diagnosis.pulse import earlier_interval_s, pulse_of
+from notify.diagnosis.looks import Looks
+from notify.diagnosis.pulse import earlier_interval_s
+from notify.diagnosis.sight import Sight
 from notify.diagnosis.wording import duration
 from store.findings import Disease, Finding, Severity
 
@@ -41,14 +42,15 @@ BLIND_S = 90.0
 _REFERENCE = "Dean & Barroso 2013, The tail at scale (on what is usual); docs/diagnosis.md"
 
 
-def stuck(chart: Chart) -> tuple[Finding, ...]:
+def stuck(sight: Sight) -> tuple[Finding, ...]:
     """Judged by its own pulse, and by whether its processes do anything meanwhile."""
+    chart = sight.chart
     if not chart.is_running or chart.started_at is None:
         return ()
-    looks, now = looks_of(chart), chart.now.timestamp()
+    looks, now = sight.looks, chart.now.timestamp()
     if len(looks) and now - looks.times[-1] > max(BLIND_S, 5 * robust.middle(np.diff(looks.times[-20:]))):
         return ()
-    pulse = pulse_of(chart)
+    pulse = sight.pulse
     begin = chart.started_at.timestamp()
     said = [t.timestamp() for t in (chart.last_event_at, chart.last_output_at) if t is not None]
     newest = max([begin, *said, *pulse.times[-1:]])

@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 
 from notify.diagnosis import robust
-from notify.diagnosis.chart import Chart
 from notify.diagnosis.names import Kind, Part, kind_of, names_training, part_of, stem_of
 from notify.diagnosis.robust import Array
 from store.metrics import Series
@@ -69,9 +68,8 @@ class Pair:
     held_out: Track | None
 
 
-def pair_of(chart: Chart) -> Pair:
+def pair_of(tracks: Mapping[str, Track], of: Mapping[str, Kind]) -> Pair:
     """The curve that says how the training goes. Of a contest there is none: nothing would follow from it."""
-    of = {name: kind_of(name) for name in chart.series}
     if Kind.CONTEST in of.values():
         return Pair(train=None, held_out=None)
     kind = Kind.LOSS if Kind.LOSS in of.values() else Kind.SCORE
@@ -83,12 +81,12 @@ def pair_of(chart: Chart) -> Pair:
     if chosen is not None:
         train = [name for name in train if stem_of(name) == stem_of(chosen)] or train
     train.sort(key=lambda name: (not _is_plain(name), not names_training(name), len(name), name))
-    return Pair(train=_first(chart.series, train), held_out=_first(chart.series, held_out))
+    return Pair(train=_first(tracks, train), held_out=_first(tracks, held_out))
 
 
 def _is_plain(name: str) -> bool:
     return stem_of(name) == ("loss",)
 
 
-def _first(series: Mapping[str, Series], names: list[str]) -> Track | None:
-    return track_of(series[names[0]]) if names else None
+def _first(tracks: Mapping[str, Track], names: list[str]) -> Track | None:
+    return tracks[names[0]] if names else None

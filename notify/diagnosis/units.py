@@ -2,7 +2,8 @@
 
 from notify.diagnosis import robust
 from notify.diagnosis.chart import Chart
-from notify.diagnosis.track import Track, track_of
+from notify.diagnosis.sight import Sight
+from notify.diagnosis.track import Track
 from notify.diagnosis.wording import lower_rate
 from store.findings import Disease, Finding, Severity
 
@@ -12,15 +13,12 @@ MANY, MOST = 0.5, 0.9
 LOOKS = 3
 
 
-def dead_units(chart: Chart) -> tuple[Finding, ...]:
+def dead_units(sight: Sight) -> tuple[Finding, ...]:
     """From the share that the trainer and `labq.watch` report."""
-    series = chart.series.get("dead_units")
-    if series is None:
+    track = sight.tracks.get("dead_units")
+    if track is None or len(track) < LOOKS or (track.values[-LOOKS:] < MANY).any():
         return ()
-    track = track_of(series)
-    if len(track) < LOOKS or (track.values[-LOOKS:] < MANY).any():
-        return ()
-    return (_finding(chart, track),)
+    return (_finding(sight.chart, track),)
 
 
 def _finding(chart: Chart, track: Track) -> Finding:

@@ -2,8 +2,9 @@
 
 from notify.diagnosis import robust
 from notify.diagnosis.chart import Chart
-from notify.diagnosis.names import Kind, is_bias, kind_of
-from notify.diagnosis.track import Track, number, track_of
+from notify.diagnosis.names import Kind, is_bias
+from notify.diagnosis.sight import Sight
+from notify.diagnosis.track import Track, number
 from notify.diagnosis.wording import lower_rate
 from store.findings import Disease, Finding, Severity
 
@@ -14,19 +15,14 @@ STILL = 1.1
 LEAST_POINTS = 5
 
 
-def growing_weights(chart: Chart) -> tuple[Finding, ...]:
+def growing_weights(sight: Sight) -> tuple[Finding, ...]:
     """The layer that has grown most."""
-    found: list[tuple[float, Track]] = []
-    for name, series in chart.series.items():
-        layer = name.removeprefix("norm_")
-        if kind_of(name) is Kind.NORM and not is_bias(layer):
-            track = track_of(series)
-            if (ratio := _growth(track)) is not None:
-                found.append((ratio, track))
+    tracks = [track for name, track in sight.of_kind(Kind.NORM).items() if not is_bias(name.removeprefix("norm_"))]
+    found = [(ratio, track) for track in tracks if (ratio := _growth(track)) is not None]
     if not found:
         return ()
     ratio, track = max(found, key=lambda item: (item[0], item[1].name))
-    return (_finding(chart, track, ratio),)
+    return (_finding(sight.chart, track, ratio),)
 
 
 def _growth(track: Track) -> float | None:

@@ -1,0 +1,78 @@
+"""The diagnosis on recorded runs: nothing is said of healthy ones at any moment, and each illness is found on all that have it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from statistics import median
+
+import pytest
+from diagnosis_lab import History, chart_of, histories, history
+
+from notify.diagnosis import diagnose
+from store.findings import Disease, Finding
+
+LOOKS = 15
+HEALTHY = histories("known", "healthy")
+SICK = [path for path in histories("known") if path not in HEALTHY]
+
+
+def first_looks(one: History) -> dict[Disease, tuple[float, Finding]]:
+    """Each illness with the share of the history at which it was first told."""
+    first: dict[Disease, tuple[float, Finding]] = {}
+    for chart in one.prefixes(LOOKS):
+        for finding in diagnose(chart):
+            first.setdefault(finding.disease, (one.share(chart), finding))
+    return first
+
+
+def name(path: Path) -> str:
+    return path.name.removesuffix(".json.gz")
+
+
+@pytest.mark.parametrize("path", HEALTHY, ids=name)
+def test_nothing_is_said_of_a_healthy_run_at_any_moment(path: Path) -> None:
+    assert {
+        str(disease): (f"{share:.2f}", finding.evidence)
+        for disease, (share, finding) in first_looks(history(path)).items()
+    } == {}
+
+
+@pytest.mark.parametrize("path", SICK, ids=name)
+def test_the_illness_of_a_sick_run_is_found_and_no_other(path: Path) -> None:
+    one = history(path)
+    found = set(first_looks(one))
+    assert one.must, "a sick history names its illness"
+    assert one.must <= found
+    assert found <= one.must | one.may
+
+
+def test_the_corpus_is_large_enough() -> None:
+    assert len(HEALTHY) >= 30
+    for disease in Disease:
+        assert len([path for path in SICK if disease in history(path).must]) >= 10, disease
+
+
+@pytest.mark.parametrize("path", [path for path in SICK if "not-finite" not in path.name][::6], ids=name)
+def test_what_is_told_has_numbers_advice_and_a_step_or_a_time(path: Path) -> None:
+    for finding in diagnose(history(path).chart(history(path).moments[-1])):
+        assert any(character.isdigit() for character in finding.evidence)
+        assert finding.advice.endswith(".")
+        assert finding.reference
+        assert (
+            finding.disease in (Disease.IDLE_GPU,) or finding.since_step is not None or finding.expected_at is not None
+        )
+
+
+def test_a_look_is_quick() -> None:
+    """Ten series of 5,000 points; the best of several, for the machine is shared."""
+    values = [2 / (1 + k / 500) for k in range(5000)]
+    chart = chart_of(**{key: values for key in ("loss", "train_loss", "val_loss", "gradient_norm", "gradient_norm_W", "gradient_norm_V",
+                                                "norm_W", "norm_V", "update_ratio_W", "dead_units")})  # fmt: skip
+    taken = []
+    for _ in range(7):
+        began = time.perf_counter()
+        diagnose(chart)
+        taken.append(time.perf_counter() - began)
+    assert min(taken) < 0.06
+    assert median(taken) < 1
