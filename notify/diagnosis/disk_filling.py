@@ -29,8 +29,8 @@ def disk_filling(sight: Sight) -> tuple[Finding, ...]:
             severity=Severity.SEVERE if found.left_s < SOON_S else Severity.WARNING,
             about="disk",
             expected_at=chart.now + timedelta(seconds=found.left_s),
-            evidence=f"{size(free)} are free on the disk of the run on {host}, {size(found.per_s * 3600)} less every hour: "
-            f"full in {duration(found.left_s)}",
+            evidence=f"{size(free)} are free on the disk of the run on {host}, "
+            f"{size(found.per_s * 3600)} less every hour: full in {duration(found.left_s)}",
             advice="Remove old checkpoints as you write new ones, and see who else writes there (`du`, `labq top`).",
             reference="docs/diagnosis.md",
         ),

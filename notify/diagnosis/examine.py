@@ -23,14 +23,14 @@ from store.findings import Finding, Severity
 Rule = Callable[[Sight], tuple[Finding, ...]]
 
 RULES: tuple[Rule, ...] = (
-    not_finite, printed_nan, divergence, stuck, memory_growth, gpu_memory, disk_filling, exploding, vanishing, dead_units,
-    growing_weights, rate_too_high, rate_too_low, over_fitting, plateau, slow, idle_gpu,
+    not_finite, printed_nan, divergence, stuck, memory_growth, gpu_memory, disk_filling, exploding, vanishing,
+    dead_units, growing_weights, rate_too_high, rate_too_low, over_fitting, plateau, slow, idle_gpu,
 )  # fmt: skip
 _ORDER = {Severity.SEVERE: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
 def diagnose(chart: Chart) -> tuple[Finding, ...]:
-    """All that is found wrong at this moment, the most severe first. Any chart will do, of any numbers; no clock, no I/O."""
+    """All that is found wrong at this moment, the most severe first. Any chart will do; no clock, no I/O."""
     sight = Sight(chart)
     found = [finding for rule in RULES for finding in rule(sight)]
     return tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))

@@ -1,6 +1,7 @@
 """Something that fills at a steady pace, and when it will be full. Used for memory and for disks."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,8 +35,8 @@ def filling(times: Array, used: Array, full: float) -> Filling | None:
     if len(times) < LEAST_LOOKS:
         return None
     edges = np.linspace(0, len(times), BLOCKS + 1).astype(int)
-    spans = list(zip(edges[:-1], edges[1:], strict=True))
-    # The floor of each block: garbage and old checkpoints come and go above it. A quantile, for single looks may miss a process.
+    spans = list(pairwise(edges))
+    # The floor of each block: garbage and old checkpoints come and go above it. A single look may miss a process.
     floors = np.array([np.quantile(used[a:b], 0.1) for a, b in spans])
     middles = np.array([times[a:b].mean() for a, b in spans])
     half = BLOCKS // 2

@@ -115,6 +115,6 @@ def _vanishing(least: str, most: str, recent: dict[str, float], low: Track, high
         since_step=since,
         evidence=f"the gradient of {least} is {number(recent[least])}, that of {most} {number(recent[most])}: "
         f"{np.format_float_scientific(recent[least] / recent[most], 1)} of it, and the loss hardly falls",
-        advice="Use initial weights that keep the variance (Glorot, He), rectified or gated units, or residual connections.",
+        advice="Use initial weights that keep the variance, rectified or gated units, or residual connections.",
         reference=_GLOROT,
     )

@@ -51,6 +51,6 @@ def _finding(index: int, seconds: float, held: int | None, count: int) -> Findin
         severity=Severity.WARNING,
         about=f"gpu {index}",
         evidence=f"GPU {index}{f' of {count}' if count > 1 else ''} has done nothing for {duration(seconds)}{holding}",
-        advice="See that model and data are on the device (`.to('cuda')`), and whether loading the data keeps it waiting.",
+        advice="See that model and data are on the device, and whether loading the data keeps it waiting.",
         reference="Jeon et al. 2019, Analysis of large-scale multi-tenant GPU clusters (utilisation)",
     )

@@ -86,10 +86,8 @@ def _worse_than_begin(track: Track) -> tuple[str, int] | None:
     begin, late = float(track.values[0]), track.values[len(track) // 2 :]
     worse = 0.01 * abs(begin) + 2 * robust.noise(late)
     if track.values.max() > BLOW_UP * abs(begin) and np.quantile(late, 0.1) > NOT_BACK * begin:
-        return (
-            f"{track.name} leapt to {track.shown(float(track.values.max()))} and is {track.shown(robust.middle(late))} since",
-            track.step(0),
-        )
+        leap, now = track.shown(float(track.values.max())), track.shown(robust.middle(late))
+        return f"{track.name} leapt to {leap} and is {now} since", track.step(0)
     if np.quantile(late, 0.1) < begin or track.values.max() < begin + max(worse, 0.05 * abs(begin)):
         return None
     return (
@@ -117,7 +115,7 @@ def rate_too_low(sight: Sight) -> tuple[Finding, ...]:
     begin, now = robust.middle(track.values[:1]), float(course[-1])
     if begin - now > SLOW_GAIN * abs(begin) or begin <= now:
         return ()
-    if (said := _straight(track, course) or _short_updates(sight)) is None:
+    if (said := _straight(course) or _short_updates(sight)) is None:
         return ()
     return (
         Finding(
@@ -132,7 +130,7 @@ def rate_too_low(sight: Sight) -> tuple[Finding, ...]:
     )
 
 
-def _straight(track: Track, course: robust.Array) -> str | None:
+def _straight(course: robust.Array) -> str | None:
     half = len(course) // 2
     first, second = course[0] - course[half], course[half] - course[-1]
     if robust.agreement(course) > STRAIGHT or not KEPT_PACE * first < second < GAINED_PACE * first:

@@ -33,8 +33,8 @@ def _finding(chart: Chart, found: Filling, full: int, of: str) -> Finding:
         severity=Severity.SEVERE if found.left_s < SOON_S else Severity.WARNING,
         about="memory",
         expected_at=chart.now + timedelta(seconds=found.left_s),
-        evidence=f"memory grew steadily from {size(found.begun)} to {size(found.used)}, {size(found.per_s * 3600)} an hour; "
-        f"{of} ({size(full)}) is reached in {duration(found.left_s)}",
-        advice="Look for what is kept from every step (lists of losses with their graphs, caches without a bound); `tracemalloc` or `memray` tell.",
-        reference="PyTorch FAQ, My model reports “cuda runtime error(2): out of memory” (history kept across the training loop)",
+        evidence=f"memory grew steadily from {size(found.begun)} to {size(found.used)}, "
+        f"{size(found.per_s * 3600)} an hour; {of} ({size(full)}) is reached in {duration(found.left_s)}",
+        advice="Look for what every step keeps, such as losses with their graphs; `tracemalloc` or `memray` tell.",
+        reference="PyTorch FAQ, My model reports out of memory (history kept across the training loop)",
     )

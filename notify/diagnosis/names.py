@@ -35,8 +35,8 @@ class Kind(Enum):
 _TRAIN = frozenset({"train", "training", "tr", "trn"})
 _HELD_OUT = frozenset({"val", "valid", "validation", "dev", "eval", "test", "heldout", "holdout"})
 _LOSS = frozenset(
-    {"loss", "error", "err", "nll", "mse", "rmse", "mae", "mape", "perplexity", "ppl", "bpc", "bpb", "cost", "objective",
-     "xent", "crossentropy", "ce", "logloss", "hinge", "kl", "kld", "elbo_loss", "wer", "cer", "deviance"}
+    {"loss", "error", "err", "nll", "mse", "rmse", "mae", "mape", "perplexity", "ppl", "bpc", "bpb", "cost",
+     "objective", "xent", "crossentropy", "ce", "logloss", "hinge", "kl", "kld", "elbo_loss", "wer", "cer", "deviance"}
 )  # fmt: skip
 _SCORE = frozenset(
     {"acc", "accuracy", "auc", "auroc", "auprc", "f1", "precision", "recall", "score", "r2", "bleu", "rouge", "iou",

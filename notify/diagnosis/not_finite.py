@@ -11,8 +11,8 @@ from notify.diagnosis.wording import lower_rate
 from store.findings import Disease, Finding, Severity
 from store.metrics import Series
 
-# What a script reports for "not measured this time" looks the same; so a series that was a number again after a pause is
-# sick only when it has been silent this many times longer than ever before.
+# What a script reports for "not measured this time" looks the same; so a series that was a number again after a pause
+# is sick only when it has been silent this many times longer than ever before.
 _LONGER_THAN_ANY_PAUSE = 3
 # A first NaN of held-out data is often "not evaluated yet".
 _FIRST_POINTS, _FIRST_POINTS_HELD_OUT = 3, 10

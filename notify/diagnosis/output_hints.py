@@ -10,7 +10,8 @@ from store.states import State
 
 # `loss: nan`, `train_loss=inf`, `loss nan`; a validation loss may be "not measured yet".
 _LOSS = re.compile(
-    r"(?<![A-Za-z])(?:train(?:ing)?[ _/-]?)?loss\b[\"']?\s*[:=]?\s*([-+]?(?:nan|inf(?:inity)?|\d[\d.]*(?:e[-+]?\d+)?))\b",
+    r"(?<![A-Za-z])(?:train(?:ing)?[ _/-]?)?loss\b[\"']?\s*[:=]?\s*"
+    r"([-+]?(?:nan|inf(?:inity)?|\d[\d.]*(?:e[-+]?\d+)?))\b",
     re.IGNORECASE,
 )
 _HELD_OUT = re.compile(r"(?:val|valid|validation|test|dev|eval)[ _/-]?$", re.IGNORECASE)
@@ -63,7 +64,7 @@ def gpu_memory(sight: Sight) -> tuple[Finding, ...]:
             severity=Severity.SEVERE,
             about="gpu memory",
             evidence=f"it ended with: {line[:160]}",
-            advice="Take a smaller batch or a GPU with more memory, accumulate gradients, or compute in half precision.",
+            advice="Take a smaller batch or a larger GPU, accumulate gradients, or compute in half precision.",
             reference="PyTorch notes, CUDA semantics (memory management)",
         ),
     )

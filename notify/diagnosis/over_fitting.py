@@ -9,8 +9,8 @@ from notify.diagnosis.track import Track
 from store.findings import Disease, Finding, Severity
 
 LEAST_POINTS = 8
-# Prechelt's generalisation loss: how far above its best the held-out loss must be. His strips stop at 2 to 5 percent to save
-# time; a diagnosis must not be wrong, so it waits for a little more, measured also by what was gained at all.
+# Prechelt's generalisation loss: how far above its best the held-out loss must be. He stops at 2 to 5 percent to save
+# time; a diagnosis must not be wrong, so it waits for more, and measures by what was gained at all, too.
 RISE, RISE_OF_GAIN = 0.06, 0.03
 # So long it must have been above: points since the best, and share of all points.
 LASTING_POINTS, LASTING_SHARE = 5, 0.15
@@ -74,15 +74,15 @@ def _level(track: Track, step: float) -> float:
 
 
 def _finding(chart: Chart, track: Track, best: float, onset: int, said: str, severity: Severity | None) -> Finding:
-    now = robust.middle(track.values[-_few(track) :])
+    now, step = robust.middle(track.values[-_few(track) :]), track.step(onset)
     stops = str(chart.params.get("early_stopping") or "none").lower() not in ("none", "false", "0")
     level = Severity.NOTE if stops or severity is None else severity
     return Finding(
         disease=Disease.OVER_FITTING,
         severity=level,
         about=track.name,
-        since_step=track.step(onset),
-        evidence=f"{track.name} rose from {track.shown(best)} at step {track.step(onset)} to {track.shown(now)}; {said}",
-        advice=f"Keep the weights of step {track.step(onset)} and stop early, or add weight decay, dropout or data.",
+        since_step=step,
+        evidence=f"{track.name} rose from {track.shown(best)} at step {step} to {track.shown(now)}; {said}",
+        advice=f"Keep the weights of step {step} and stop early, or add weight decay, dropout or data.",
         reference=_REFERENCE,
     )

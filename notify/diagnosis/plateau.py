@@ -9,8 +9,8 @@ from store.findings import Disease, Finding, Severity
 
 # Fewer points are no course: the first epochs of a recurrent net are often flat.
 LEAST_POINTS = 20
-# Seven in twelve blocks at the end have brought less than a hundredth of what was gained. A loss that falls as a power of
-# time, as healthy ones do, gains more than twice as much in its second half.
+# Seven in twelve blocks at the end have brought less than a hundredth of what was gained. A loss that falls as a power
+# of time, as healthy ones do, gains more than twice as much in its second half.
 BLOCKS, QUIET_BLOCKS, GAINED = 12, 7, 0.01
 # Noise hides improvement: a course is judged when the medians of its blocks tell a hundredth from nothing.
 NOISES = 1.0
@@ -47,16 +47,17 @@ def _noise_of_block(track: Track) -> float:
 
 
 def _finding(track: Track) -> Finding:
-    best = int(np.argmin(track.values))
-    begin = int(len(track) * (1 - QUIET_BLOCKS / BLOCKS))
+    step = track.step(int(len(track) * (1 - QUIET_BLOCKS / BLOCKS)))
     course = robust.blocks(track.values, BLOCKS)
+    then, now, best = (
+        track.shown(float(v)) for v in (course[BLOCKS - QUIET_BLOCKS - 1], course[-1], track.values.min())
+    )
     return Finding(
         disease=Disease.PLATEAU,
         severity=Severity.NOTE,
         about=track.name,
-        since_step=track.step(begin),
-        evidence=f"{track.name} has gained nothing since step {track.step(begin)}: {track.shown(float(course[BLOCKS - QUIET_BLOCKS - 1]))}"
-        f" then, {track.shown(float(course[-1]))} now, {track.shown(float(track.values[best]))} at best",
+        since_step=step,
+        evidence=f"{track.name} has gained nothing since step {step}: {then} then, {now} now, {best} at best",
         advice="Stop it, or go on from its best checkpoint with a changed learning rate or a larger network.",
         reference="Prechelt 1998, Early stopping – but when?; Smith 2017, Cyclical learning rates",
     )

@@ -1,5 +1,6 @@
 """Statistics that a few wild points do not move."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def blocks(values: Array, count: int) -> Array:
     if len(values) <= count:
         return values
     edges = np.linspace(0, len(values), count + 1).astype(int)
-    return np.array([np.median(values[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    return np.array([np.median(values[a:b]) for a, b in pairwise(edges)])
 
 
 def slope(x: Array, y: Array) -> float:
@@ -44,7 +45,7 @@ def slope(x: Array, y: Array) -> float:
 
 
 def agreement(y: Array) -> float:
-    """Kendall's tau against time: 1 rises at every pair of points, -1 falls at every pair. For some dozens of points."""
+    """Kendall's tau against time: 1: every pair of points rises, -1: every pair falls. For some dozens of points."""
     if len(y) < 2:
         return 0.0
     i, j = np.triu_indices(len(y), 1)

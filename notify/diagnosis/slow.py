@@ -11,10 +11,11 @@ from store.findings import Disease, Finding, Severity
 
 # Windows of equally many reports, so that each holds its share of evaluations and checkpoints.
 WINDOWS, LEAST_REPORTS = 12, 36
-# The two newest windows have at most this share of the usual speed, which is that of the better windows before: a machine that
-# was slow for most of the time was fast once.
+# The two newest windows have at most this share of the usual speed, which is that of the better windows before: a
+# machine that has been slow for most of the time was fast once.
 OF_USUAL, USUAL = 0.6, 0.75
-# A window that is nearly as fast as usual; two there were, and at most one came back after slow ones, or slowness is usual too.
+# A window that is nearly as fast as usual; two there were, and at most one came back after slow ones, or slowness is
+# usual too.
 FAST, LEAST_FAST, RETURNS = 0.8, 2, 1
 # … and have lasted this long: a busy minute passes.
 LASTING_S = 300.0
@@ -72,6 +73,6 @@ def _finding(said: str, share: float, pulse: Pulse, at: int, severity: Severity 
         severity=severity,
         since_step=int(pulse.steps[at]),
         evidence=f"{said} ({share:.0%})",
-        advice="See who else uses the machine (`labq top`), whether it swaps, throttles or waits for its disk, and let it run elsewhere.",
+        advice="See who else uses the machine, and whether it swaps, throttles or waits for its disk.",
         reference="Gregg 2013, Systems performance (the USE method)",
     )

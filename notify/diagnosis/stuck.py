@@ -23,9 +23,9 @@ class Patience:
     longest: float
 
 
-# Nothing runs, reads or writes: a deadlock, a stopped process, a network that never answers. It need not be waited for long.
+# Nothing runs, reads or writes: a deadlock, a stopped process, a network that never answers.
 IDLE = Patience(least_s=300.0, usual=15.0, longest=2.0)
-# It works: it may evaluate, save or compile for the first time, so it gets far longer; an endless loop is found all the same.
+# It works: it may evaluate, save or compile for the first time, so it gets far longer; an endless loop is found, too.
 WORKING = Patience(least_s=900.0, usual=50.0, longest=5.0)
 # Nobody has looked at it.
 UNSEEN = Patience(least_s=600.0, usual=25.0, longest=3.0)
@@ -122,7 +122,8 @@ def _finding(chart: Chart, looks: Looks, newest: float, silent_s: float, usual_s
         disease=Disease.STUCK,
         severity=Severity.SEVERE,
         since_step=step,
-        evidence=f"nothing reported for {duration(silent_s)} (since {at:%Y-%m-%d %H:%M} UTC); every {duration(usual_s)} is usual, and {meanwhile}",
-        advice="Look at its threads (`py-spy dump --pid`, `gdb -p`), then stop and requeue it: it goes on from its checkpoint.",
+        evidence=f"nothing reported for {duration(silent_s)} (since {at:%Y-%m-%d %H:%M} UTC); "
+        f"every {duration(usual_s)} is usual, and {meanwhile}",
+        advice="Look at its threads (`py-spy dump`, `gdb`), then stop and requeue it: it goes on from its checkpoint.",
         reference=_REFERENCE,
     )

@@ -31,6 +31,6 @@ def _finding(chart: Chart, track: Track) -> Finding:
         about="dead_units",
         since_step=since,
         evidence=f"{share:.0%} of the hidden units have had no slope for any input since step {since}",
-        advice=f"Dead units do not come back: begin anew, and {lower_rate(chart)} or use leaky units and He's initial weights.",
-        reference="Glorot, Bordes & Bengio 2011, Deep sparse rectifier networks; He et al. 2015, Delving deep into rectifiers",
+        advice=f"Dead units do not come back: begin anew, and {lower_rate(chart)}, or use leaky units.",
+        reference="Glorot, Bordes & Bengio 2011, Deep sparse rectifier networks; He et al. 2015",
     )

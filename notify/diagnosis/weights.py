@@ -34,6 +34,7 @@ def _growth(track: Track) -> float | None:
 
 
 def _finding(chart: Chart, track: Track, ratio: float) -> Finding:
+    first, last = number(track.values[0]), number(track.values[-1])
     long = (track.values > GROWN * track.values[0]).nonzero()[0]
     since = track.step(int(long[0])) if len(long) else track.step(-1)
     return Finding(
@@ -41,7 +42,7 @@ def _finding(chart: Chart, track: Track, ratio: float) -> Finding:
         severity=Severity.WARNING,
         about=track.name,
         since_step=since,
-        evidence=f"{track.name} grew from {number(track.values[0])} to {number(track.values[-1])}, {ratio:.3g} times, and still grows",
+        evidence=f"{track.name} grew from {first} to {last}, {ratio:.3g} times, and still grows",
         advice=f"Add weight decay or bound the norms, and {lower_rate(chart)}.",
-        reference="Krogh & Hertz 1991, A simple weight decay can improve generalization; Srivastava et al. 2014 (max-norm)",
+        reference="Krogh & Hertz 1991, A simple weight decay can improve generalization",
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[4])]
 
-import numpy as np
-from recipes import GROUPS, Group, histories
-from recording import write
+import numpy as np  # noqa: E402
+from recipes import GROUPS, Group, histories  # noqa: E402
+from recording import write  # noqa: E402
 
 
 def record(folder: Path, name: str, group: Group, seed: int) -> str:

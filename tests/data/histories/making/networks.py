@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from typing import Any
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -51,14 +52,14 @@ def deep(
     f, slope = _ACTIVATIONS[activation]
     sizes = [64, *[width] * depth, 10]
     gain = 2.0 if activation == "relu" else 1.0
-    w = [draw.normal(0, init * np.sqrt(gain / a), (a, b)) for a, b in zip(sizes, sizes[1:])]
+    w = [draw.normal(0, init * np.sqrt(gain / a), (a, b)) for a, b in pairwise(sizes)]
     w[-1] = draw.normal(0, np.sqrt(1 / width), (width, 10))
     b = [np.full(size, float(bias) if i < depth else 0.0) for i, size in enumerate(sizes[1:])]
     memory = [np.zeros_like(one) for one in (*w, *b)]
     recorder, update = Recorder(), 0
-    for epoch in range(epochs):
+    for _ in range(epochs):
         total = 0.0
-        for first in range(0, n, batch):
+        for _ in range(0, n, batch):
             chosen = draw.permutation(n)[:batch]
             hs = [x[chosen]]
             for i in range(depth):
@@ -77,7 +78,7 @@ def deep(
             if cycle:  # cosines that begin anew every so many epochs
                 rate *= 0.55 + 0.45 * np.cos(np.pi * ((update * batch / n) % cycle) / cycle)
             moved = []
-            for m, one, g in zip(memory, (*w, *b), (*gw, *gb)):
+            for m, one, g in zip(memory, (*w, *b), (*gw, *gb), strict=True):
                 m *= momentum
                 m -= rate * (scale * g + weight_decay * one)
                 one += m
@@ -233,12 +234,21 @@ def perceptron(epochs: int = 60, seed: int = 0, learning_rate: float = 0.002) ->
     from sklearn.neural_network import MLPRegressor
 
     x, y = make_friedman1(n_samples=1500, noise=1.0, random_state=seed)
-    model = MLPRegressor(hidden_layer_sizes=(40, 20), learning_rate_init=learning_rate, random_state=seed, batch_size=50, alpha=0.01)
+    model = MLPRegressor(
+        hidden_layer_sizes=(40, 20), learning_rate_init=learning_rate, random_state=seed, batch_size=50, alpha=0.01
+    )
     recorder = Recorder()
     for epoch in range(1, epochs + 1):
         model.partial_fit(x[:1000], y[:1000] / 5)
         held = model.predict(x[1000:])
-        recorder.log(epoch, {"trainLoss": model.loss_, "testLoss": float(np.mean((held - y[1000:] / 5) ** 2) / 2), "R2": model.score(x[1000:], y[1000:] / 5)})
+        recorder.log(
+            epoch,
+            {
+                "trainLoss": model.loss_,
+                "testLoss": float(np.mean((held - y[1000:] / 5) ** 2) / 2),
+                "R2": model.score(x[1000:], y[1000:] / 5),
+            },
+        )
     return _kept(recorder, "making/networks.py perceptron", {"model": {"learning_rate": learning_rate}})
 
 
@@ -250,12 +260,17 @@ def expectation(steps: int = 25, seed: int = 0) -> dict[str, Any]:
     from sklearn.mixture import GaussianMixture
 
     x, _ = make_blobs(800, centers=8, n_features=3, cluster_std=3.0, random_state=seed)
-    model, recorder = GaussianMixture(8, max_iter=1, warm_start=True, random_state=seed, init_params="random_from_data", tol=0), Recorder()
+    model, recorder = (
+        GaussianMixture(8, max_iter=1, warm_start=True, random_state=seed, init_params="random_from_data", tol=0),
+        Recorder(),
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for step in range(1, steps + 1):
             model.fit(x[:600])
-            recorder.log(step, {"log_likelihood": float(model.score(x[:600])), "val_log_likelihood": float(model.score(x[600:]))})
+            recorder.log(
+                step, {"log_likelihood": float(model.score(x[:600])), "val_log_likelihood": float(model.score(x[600:]))}
+            )
     return _kept(recorder, "making/networks.py expectation", {"components": 8})
 
 
@@ -277,7 +292,14 @@ def q_learning(episodes: int = 2000, seed: int = 0, learning_rate: float = 0.1, 
                 break
         returns.append(total)
         if episode % every == 0:
-            recorder.log(episode, {"td_loss": float(np.mean(errors[-200:])), "loss": float(np.mean(errors[-50:])), "return_mean": float(np.mean(returns[-every:]))})
+            recorder.log(
+                episode,
+                {
+                    "td_loss": float(np.mean(errors[-200:])),
+                    "loss": float(np.mean(errors[-50:])),
+                    "return_mean": float(np.mean(returns[-every:])),
+                },
+            )
     return _kept(recorder, "making/networks.py q_learning", {"alpha": learning_rate})
 
 
@@ -295,4 +317,19 @@ def logistic(steps: int = 800, seed: int = 0, learning_rate: float = 0.3, every:
     return _kept(recorder, "making/networks.py logistic", {"lr": learning_rate})
 
 
-PROGRAMMES = {f.__name__: f for f in (deep, gan, reinforce, boosting, mixture, estimate, recommender, perceptron, expectation, q_learning, logistic)}
+PROGRAMMES = {
+    f.__name__: f
+    for f in (
+        deep,
+        gan,
+        reinforce,
+        boosting,
+        mixture,
+        estimate,
+        recommender,
+        perceptron,
+        expectation,
+        q_learning,
+        logistic,
+    )
+}
