@@ -12,12 +12,13 @@ from store.findings import Disease, Finding, Severity
 LEAST_POINTS = 8
 # "For good": it has stayed up for a tenth of the run, and for five points at least. Spikes of healthy runs are shorter.
 LASTING_SHARE, LASTING_POINTS = 0.1, 5
-# It has lost again half of what it had learnt. Smaller rises are what large rates do before they settle.
-LOST_SHARE = 0.5
+# It has lost again half of what it had learnt, and hardly a point less than a third. Smaller rises are what large rates
+# do before they settle.
+LOST_SHARE, LOST_AT_LEAST = 0.5, 0.35
 # … or stands above its begin by a tenth of that level.
 ABOVE_BEGIN = 0.1
-# What it had learnt must be more than the noise of a point.
-NOISES = 6.0
+# What it had learnt must be more than the noise of a point, and more than a little.
+NOISES, LITTLE = 6.0, 0.02
 
 
 def divergence(sight: Sight) -> tuple[Finding, ...]:
@@ -42,7 +43,8 @@ def _judged(chart: Chart, track: Track) -> tuple[Finding, ...]:
     if low > begin + max(ABOVE_BEGIN * scale, 3 * noise):
         return (_finding(chart, track, best, now, f"and above its begin ({track.shown(begin)})", Severity.SEVERE),)
     gain = begin - best
-    if gain > NOISES * track.noise_early and low > best + LOST_SHARE * gain:
+    learnt = gain > max(NOISES * track.noise_early, LITTLE * abs(begin))
+    if learnt and now > best + LOST_SHARE * gain and low > best + LOST_AT_LEAST * gain:
         lost = (now - best) / gain
         said = f"it has lost {lost:.0%} of what it had gained since its begin ({track.shown(begin)})"
         return (_finding(chart, track, best, now, said, Severity.WARNING),)

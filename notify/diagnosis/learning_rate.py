@@ -6,7 +6,7 @@ from notify.diagnosis import robust
 from notify.diagnosis.chart import Chart
 from notify.diagnosis.names import Kind, is_bias
 from notify.diagnosis.sight import Sight
-from notify.diagnosis.track import Track, number
+from notify.diagnosis.track import Pair, Track, number
 from notify.diagnosis.wording import higher_rate, lower_rate
 from store.findings import Disease, Finding, Severity
 
@@ -14,7 +14,7 @@ from store.findings import Disease, Finding, Severity
 HIGH_RATIO, LOW_RATIO = 0.025, 2e-5
 # Nothing at all is moved where no gradient comes: another illness.
 NO_UPDATE = 1e-9
-LOOKS = 10
+LOOKS = 8
 LEAST_POINTS, LEAST_POINTS_LOW = 10, 15
 # The loss of a whole epoch jumps by so much of what there is to lose, and stays in the upper part of it.
 JUMPS, UPPER = 0.05, 0.4
@@ -32,7 +32,7 @@ _SMITH = "Smith 2017, Cyclical learning rates for training neural networks (rang
 def rate_too_high(sight: Sight) -> tuple[Finding, ...]:
     """Updates that are long against the weights, or an epoch's loss that leaps and does not fall."""
     track = sight.pair.train
-    said = _long_updates(sight) or (None if track is None else _leaps(track) or _worse_than_begin(track))
+    said = _long_updates(sight) or (None if track is None else _leaps(sight.pair, track) or _worse_than_begin(track))
     if said is None or (track is not None and _fine(track)):
         return ()
     return (
@@ -66,8 +66,9 @@ def _long_updates(sight: Sight) -> tuple[str, int] | None:
     ].step(-LOOKS)
 
 
-def _leaps(track: Track) -> tuple[str, int] | None:
-    if len(track) < LEAST_POINTS:
+def _leaps(pair: Pair, track: Track) -> tuple[str, int] | None:
+    """Of whole epochs: the loss of a single batch leaps by nature."""
+    if len(track) < LEAST_POINTS or not pair.is_of_epochs:
         return None
     begin, half = robust.middle(track.values[:2]), len(track) // 2
     late = track.values[half:]

@@ -67,6 +67,14 @@ class Pair:
     train: Track | None
     held_out: Track | None
 
+    @property
+    def is_of_epochs(self) -> bool:
+        """Whether a training point is a mean over batches: its name says so, or it comes as seldom as validation."""
+        if self.train is None:
+            return False
+        seldom = self.held_out is not None and len(self.train) <= 2 * len(self.held_out)
+        return seldom or names_training(self.train.name)
+
 
 def pair_of(tracks: Mapping[str, Track], of: Mapping[str, Kind]) -> Pair:
     """The curve that says how the training goes. Of a contest there is none: nothing would follow from it."""

@@ -132,3 +132,11 @@ def grows(history: dict[str, Any]) -> bool:
         for v in found.values()
         if len(v) > 8
     )
+
+
+def fills(history: dict[str, Any]) -> bool:
+    """More than half of the way from where memory or disk began to full is gone."""
+    samples = history["samples"]
+    memory, free = np.array(samples["memory_bytes"]), np.array(samples["disk_free_bytes"])
+    base = np.median(memory[: len(memory) // 10])
+    return bool((memory.max() - base) > 0.5 * (history["memory_limit_bytes"] - base) or free[-1] < 0.5 * free[0])

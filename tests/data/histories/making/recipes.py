@@ -429,8 +429,8 @@ GROUPS: dict[str, Group] = {
     "stuck": Group(stuck, _always, must=("stuck",), may=("slow",), parallel=4),
     "slow": Group(slow, hindsight.slows, must=("slow",), parallel=2),
     "idle-gpu": Group(idle_gpu, _always, must=("idle-gpu",), may=("slow",), parallel=4),
-    "leaking": Group(leaking, _always, must=("memory-growth",), may=("slow",), parallel=4),
-    "filling": Group(filling, _always, must=("disk-filling",), may=("slow",), parallel=2),
+    "leaking": Group(leaking, hindsight.fills, must=("memory-growth",), may=("slow",), parallel=4),
+    "filling": Group(filling, hindsight.fills, must=("disk-filling",), may=("slow",), parallel=2),
 }  # fmt: skip
 
 
