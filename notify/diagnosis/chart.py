@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from store.metrics import Series
+from store.metrics import Curve, Series
 from store.samples import Sample
 from store.states import State
 
@@ -15,6 +15,8 @@ RECENT_POINTS = 2000
 """The newest points of a series are kept one by one: intervals, noise and spikes are read from these."""
 OLDER_POINTS = 3000
 """Of those before them an even choice is enough: trends and the best value so far are read from these."""
+Points = Series | Curve
+"""Tuples or arrays: the rules take either."""
 OUTPUT_BYTES = 16_384
 """So much of the end of the output is looked at."""
 
@@ -52,7 +54,7 @@ class Chart:
     now: datetime
     started_at: datetime | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    series: Mapping[str, Series] = field(default_factory=dict)
+    series: Mapping[str, Points] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
     output: str = ""
     siblings: Siblings = field(default_factory=Siblings)
@@ -67,7 +69,7 @@ class Chart:
         return self.state is State.RUNNING
 
 
-def thinned(series: Series) -> Series:
+def thinned(series: Points) -> Points:
     """The newest RECENT_POINTS and an even choice of those before, with the least, the greatest and the first that is
     not finite among them: no look may forget what an earlier one has seen.
     """
@@ -83,9 +85,7 @@ def thinned(series: Series) -> Series:
     if finite.any():
         chosen |= {int(np.argmin(np.where(finite, values, np.inf))), int(np.argmax(np.where(finite, values, -np.inf)))}
     kept = [*sorted(chosen), *range(older, count)]
-    return replace(
-        series,
-        steps=tuple(series.steps[i] for i in kept),
-        times=tuple(series.times[i] for i in kept),
-        values=tuple(series.values[i] for i in kept),
-    )
+    if isinstance(series, Curve):
+        return replace(series, steps=series.steps[kept], times=series.times[kept], values=series.values[kept])
+    steps, times, points = (tuple(one[i] for i in kept) for one in (series.steps, series.times, series.values))
+    return Series(name=series.name, steps=steps, times=times, values=points)

@@ -1,15 +1,14 @@
 """A metric that is no number any more."""
 
-import math
-from collections.abc import Sequence
+import numpy as np
+from numpy.typing import NDArray
 
-from notify.diagnosis.chart import Chart
+from notify.diagnosis.chart import Chart, Points
 from notify.diagnosis.names import Kind, Part, kind_of, part_of
 from notify.diagnosis.sight import Sight
 from notify.diagnosis.track import number
 from notify.diagnosis.wording import lower_rate
 from store.findings import Disease, Finding, Severity
-from store.metrics import Series
 
 # What a script reports for "not measured this time" looks the same; so a series that was a number again after a pause
 # is sick only when it has been silent this many times longer than ever before.
@@ -36,31 +35,26 @@ def not_finite(sight: Sight) -> tuple[Finding, ...]:
     return (_finding(chart, chart.series[name], at, len(found)),)
 
 
-def _begin(series: Series, is_running: bool) -> int | None:
+def _begin(series: Points, is_running: bool) -> int | None:
     """Where the last unbroken run of what is no number begins, if that is an illness."""
-    kind, values = kind_of(series.name), series.values
-    if kind not in _JUDGED or any(word in series.name for word in _MAY_OVERFLOW) or not values:
+    kind = kind_of(series.name)
+    if kind not in _JUDGED or any(word in series.name for word in _MAY_OVERFLOW) or not len(series.values):
         return None
-    if math.isfinite(values[-1]):
+    known = np.isfinite(np.asarray(series.values, dtype=np.float64))
+    silent, longest = _runs(known)
+    if silent == 0 or silent < _least(series, kind, silent, longest, is_running):
         return None
-    silent, longest = _runs(values)
-    first = len(values) - silent
-    return first if silent >= _least(series, kind, silent, longest, is_running) else None
+    return len(known) - silent
 
 
-def _runs(values: Sequence[float]) -> tuple[int, int]:
+def _runs(known: NDArray[np.bool_]) -> tuple[int, int]:
     """The length of the last run of what is no number, and of the longest before."""
-    runs, length = [], 0
-    for value in values:
-        if math.isfinite(value):
-            runs.append(length)
-            length = 0
-        else:
-            length += 1
-    return length, max(runs, default=0)
+    edges = np.concatenate([[-1], np.flatnonzero(known), [len(known)]])
+    lengths = np.diff(edges) - 1
+    return int(lengths[-1]), int(lengths[:-1].max(initial=0))
 
 
-def _least(series: Series, kind: Kind, silent: int, longest: int, is_running: bool) -> int:
+def _least(series: Points, kind: Kind, silent: int, longest: int, is_running: bool) -> int:
     if silent == len(series.values):
         if part_of(series.name) is Part.HELD_OUT:
             return _FIRST_POINTS_HELD_OUT
@@ -69,14 +63,14 @@ def _least(series: Series, kind: Kind, silent: int, longest: int, is_running: bo
     return max(least, _LONGER_THAN_ANY_PAUSE * longest)
 
 
-def _finding(chart: Chart, series: Series, at: int, count: int) -> Finding:
+def _finding(chart: Chart, series: Points, at: int, count: int) -> Finding:
     before = f"{number(series.values[at - 1])} at step {series.steps[at - 1]}" if at else "it never was a number"
     beside = f", and so are {count - 1} more metrics" if count > 1 else ""
     return Finding(
         disease=Disease.NOT_FINITE,
         severity=Severity.SEVERE,
         about=series.name,
-        since_step=series.steps[at],
+        since_step=int(series.steps[at]),
         evidence=f"{series.name} is {series.values[at]} since step {series.steps[at]} (before: {before}){beside}",
         advice=f"Stop it: no update mends a NaN; {lower_rate(chart)}, or clip the gradient's norm.",
         reference="Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks",

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from notify.diagnosis.chart import RECENT_POINTS, Chart
+from notify.diagnosis.chart import RECENT_POINTS, Chart, Points
 from notify.diagnosis.robust import Array
-from store.metrics import Series
 
 # Lines of one look at several metrics are written within milliseconds; they are one report.
 _TOGETHER_S = 0.001
@@ -29,7 +28,7 @@ class Pulse:
 def pulse_of(chart: Chart) -> Pulse:
     """From all series together, as far back as none of them is thinned. Times before the attempt are another pulse."""
     since = chart.started_at.timestamp() if chart.started_at is not None else -np.inf
-    recent = [_recent(one) for one in chart.series.values() if one.times]
+    recent = [_recent(one) for one in chart.series.values() if len(one.times)]
     if not recent:
         return Pulse(times=np.zeros(0), steps=np.zeros(0))
     horizon = max([since, *(times[0] for times, _ in recent if len(times) >= RECENT_POINTS)])
@@ -43,12 +42,12 @@ def pulse_of(chart: Chart) -> Pulse:
     return Pulse(times=times[own], steps=steps[own])
 
 
-def _recent(series: Series) -> tuple[Array, Array]:
+def _recent(series: Points) -> tuple[Array, Array]:
     times = np.asarray(series.times[-RECENT_POINTS:], dtype=np.float64)
     return times, np.asarray(series.steps[-RECENT_POINTS:], dtype=np.float64)
 
 
-def earlier_interval_s(series: Mapping[str, Series], before: float) -> float | None:
+def earlier_interval_s(series: Mapping[str, Points], before: float) -> float | None:
     """The usual interval of attempts before the present one; None: there was none."""
     found = [np.asarray(one.times, dtype=np.float64) for one in series.values()]
     gaps = [np.diff(times[times < before]) for times in found]

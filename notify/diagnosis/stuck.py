@@ -58,7 +58,7 @@ def stuck(sight: Sight) -> tuple[Finding, ...]:
     patience_s, usual_s = _patience_s(chart, looks, pulse.intervals, newest, begin)
     if patience_s is None or silent_s <= patience_s:
         return ()
-    steps = [series.steps[-1] for series in chart.series.values() if series.steps]
+    steps = [int(series.steps[-1]) for series in chart.series.values() if len(series.steps)]
     return (_finding(chart, looks, newest, silent_s, usual_s, max(steps, default=None)),)
 
 

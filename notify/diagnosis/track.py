@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from notify.diagnosis import robust
+from notify.diagnosis.chart import Points
 from notify.diagnosis.names import Kind, Part, kind_of, names_training, part_of, stem_of
 from notify.diagnosis.robust import Array
-from store.metrics import Series
 
 LARGEST = 1e100
 """Greater values would overflow when they are squared or subtracted; to every rule they are the same."""
@@ -51,7 +51,7 @@ def number(value: float) -> str:
     return f"{value + 0.0:.4g}"
 
 
-def track_of(series: Series) -> Track:
+def track_of(series: Points) -> Track:
     """Without what is no number."""
     values = np.asarray(series.values, dtype=np.float64)
     known = np.isfinite(values)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from statistics import median
 
 import pytest
 from diagnosis_lab import History, chart_of, histories, history
@@ -13,8 +12,9 @@ from notify.diagnosis import diagnose
 from store.findings import Disease, Finding
 
 LOOKS = 15
-HEALTHY = histories("known", "healthy")
-SICK = [path for path in histories("known") if path not in HEALTHY]
+CORPORA = ("known", "held-out", "fresh")
+HEALTHY = [path for corpus in CORPORA for path in histories(corpus, "healthy")]
+SICK = [path for corpus in CORPORA for path in histories(corpus) if path not in HEALTHY]
 
 
 def first_looks(one: History) -> dict[Disease, tuple[float, Finding]]:
@@ -27,7 +27,7 @@ def first_looks(one: History) -> dict[Disease, tuple[float, Finding]]:
 
 
 def name(path: Path) -> str:
-    return path.name.removesuffix(".json.gz")
+    return f"{path.parent.name}/{path.name.removesuffix('.json.gz')}"
 
 
 @pytest.mark.parametrize("path", HEALTHY, ids=name)
@@ -48,9 +48,9 @@ def test_the_illness_of_a_sick_run_is_found_and_no_other(path: Path) -> None:
 
 
 def test_the_corpus_is_large_enough() -> None:
-    assert len(HEALTHY) >= 30
+    assert len(histories("known", "healthy")) >= 30
     for disease in Disease:
-        assert len([path for path in SICK if disease in history(path).must]) >= 10, disease
+        assert len([path for path in SICK if path.parent.name == "known" and disease in history(path).must]) >= 10, disease
 
 
 @pytest.mark.parametrize("path", [path for path in SICK if "not-finite" not in path.name][::6], ids=name)
@@ -65,13 +65,12 @@ def test_what_is_told_has_numbers_advice_and_a_step_or_a_time(path: Path) -> Non
 
 
 def test_a_look_is_quick() -> None:
-    """Ten series of 5,000 points; the best of several, for the machine is shared."""
+    """Ten series of 5,000 points: 30 ms of processor time; the best of several, for the machine is shared."""
     values = [2 / (1 + k / 500) for k in range(5000)]
     chart = chart_of(**dict.fromkeys(("loss", "train_loss", "val_loss", "gradient_norm", "gradient_norm_W", "gradient_norm_V", "norm_W", "norm_V", "update_ratio_W", "dead_units"), values))  # fmt: skip
     taken = []
     for _ in range(7):
-        began = time.perf_counter()
+        began = time.process_time()
         diagnose(chart)
-        taken.append(time.perf_counter() - began)
-    assert min(taken) < 0.06
-    assert median(taken) < 1
+        taken.append(time.process_time() - began)
+    assert min(taken) < 0.03

@@ -14,7 +14,7 @@ from notify.diagnosis import Chart, Siblings, diagnose, thinned
 from notify.diagnosis.chart import OLDER_POINTS, RECENT_POINTS
 from notify.diagnosis.names import Kind, Part, kind_of, part_of, stem_of
 from store.findings import Disease, Finding, Severity
-from store.metrics import Series
+from store.metrics import Series, as_curve
 from store.states import State
 
 NAN = math.nan
@@ -395,6 +395,21 @@ def test_gpu_memory_counts_only_when_the_run_failed_of_it() -> None:
 def test_names_say_what_a_metric_is(name: str, kind: Kind, part: Part) -> None:
     assert (kind_of(name), part_of(name)) == (kind, part)
     assert stem_of("train/loss") == stem_of("val_loss") == stem_of("loss") == ("loss",)
+
+
+def test_arrays_are_read_like_tuples() -> None:
+    chart = chart_of(loss=[*curve(20), NAN, NAN], gradient_norm=[1.0] * 30 + [500.0] * 6, dead_units=[0.9] * 9)
+    arrays = replace(
+        chart, series={name: as_curve(one) for name, one in chart.series.items() if isinstance(one, Series)}
+    )
+    assert diagnose(arrays) == diagnose(chart)
+    assert all(type(one.since_step) is int for one in diagnose(arrays))
+    long = as_curve(
+        Series(name="loss", steps=tuple(range(9000)), times=tuple(map(float, range(9000))), values=tuple(curve(9000)))
+    )
+    assert len(thinned(long).values) == RECENT_POINTS + len(
+        set(np.linspace(0, 6999, OLDER_POINTS - 3).astype(int)) | {6999}
+    )
 
 
 def test_a_thinned_series_keeps_the_newest_the_extremes_and_the_first_nan() -> None:
