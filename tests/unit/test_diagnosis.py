@@ -32,10 +32,11 @@ def name(path: Path) -> str:
 
 @pytest.mark.parametrize("path", HEALTHY, ids=name)
 def test_nothing_is_said_of_a_healthy_run_at_any_moment(path: Path) -> None:
-    assert {
-        str(disease): (f"{share:.2f}", finding.evidence)
-        for disease, (share, finding) in first_looks(history(path)).items()
-    } == {}
+    """`may` has `slow` where other work truly slowed the machine while the run was recorded."""
+    one = history(path)
+    told = {disease: (share, finding.evidence) for disease, (share, finding) in first_looks(one).items()}
+    assert one.may <= {Disease.SLOW}
+    assert {disease: what for disease, what in told.items() if disease not in one.may} == {}
 
 
 @pytest.mark.parametrize("path", SICK, ids=name)
@@ -50,7 +51,9 @@ def test_the_illness_of_a_sick_run_is_found_and_no_other(path: Path) -> None:
 def test_the_corpus_is_large_enough() -> None:
     assert len(histories("known", "healthy")) >= 30
     for disease in Disease:
-        assert len([path for path in SICK if path.parent.name == "known" and disease in history(path).must]) >= 10, disease
+        assert len([path for path in SICK if path.parent.name == "known" and disease in history(path).must]) >= 10, (
+            disease
+        )
 
 
 @pytest.mark.parametrize("path", [path for path in SICK if "not-finite" not in path.name][::6], ids=name)
