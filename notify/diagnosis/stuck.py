@@ -39,7 +39,7 @@ FEW_INTERVALS = 8
 FIRST_REPORT_S, FIRST_REPORT_USUAL = 1800.0, 100.0
 # When the newest look is older than this, the worker cannot reach the store either; then silence says nothing.
 BLIND_S = 90.0
-_REFERENCE = "Dean & Barroso 2013, The tail at scale (on what is usual); docs/diagnosis.md"
+_REFERENCE = "docs/diagnosis.md"
 
 
 def stuck(sight: Sight) -> tuple[Finding, ...]:
