@@ -15,6 +15,7 @@ from store.damage import Damage, Fault
 from store.events import Event
 from store.experiments import Experiment
 from store.findings import Diagnosis, Finding
+from store.glances import Beyond, Pulse, Stroke
 from store.grouping import Group, Grouping
 from store.metrics import Curve, LogChunk, Series, Shipment
 from store.notices import Notice
@@ -160,6 +161,19 @@ class Store(Protocol):
 
     def waiting_experiments(self, limit: int) -> dict[tuple[str, str], int]:
         """(queue, experiment) of the queued runs that are next, `limit` at most of each queue."""
+
+    # ── one experiment ──
+    def pulses(self, experiment: str, of_each_state: int) -> list[Pulse]:
+        """Of the experiment's runs the newest `of_each_state` of each state."""
+
+    def light_runs(self, run_ids: Sequence[str]) -> list[Run]:
+        """These runs, without provenance, of their history the last line only; in no order."""
+
+    def strokes(self, name: str, wanted: Sequence[Beyond], at_most: int) -> list[Stroke]:
+        """What is new of this metric, thinned: `at_most` pieces, in the order of attempts and points within a run.
+
+        Ask again from where each run's last piece ends until none comes.
+        """
 
     # ── saved views ──
     def save_view(self, view: View) -> None:

@@ -2,6 +2,7 @@
 
 from store.memory.crew import Crew
 from store.memory.diagnoses import Diagnoses
+from store.memory.glances import Glances
 from store.memory.outbox import Outbox
 from store.memory.overview import Overview
 from store.memory.people import People
@@ -9,5 +10,5 @@ from store.memory.stopping import Stopping
 from store.memory.upkeep import Upkeep
 
 
-class MemoryStore(Overview, Upkeep, Stopping, Diagnoses, People, Crew, Outbox):
+class MemoryStore(Overview, Upkeep, Stopping, Glances, Diagnoses, People, Crew, Outbox):
     """`store.store.Store` in one process: one mixin per concern, one lock."""

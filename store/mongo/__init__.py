@@ -4,6 +4,7 @@ from store.mongo.client import connect
 from store.mongo.crew import Crew
 from store.mongo.damage import Damaged
 from store.mongo.diagnoses import Diagnoses
+from store.mongo.glances import Glances
 from store.mongo.outbox import Outbox
 from store.mongo.outcomes import Outcomes
 from store.mongo.overview import Overview
@@ -15,7 +16,9 @@ from store.mongo.studies import Studies
 from store.mongo.views import Views
 
 
-class MongoStore(People, Outcomes, Damaged, Crew, Diagnoses, Outbox, Overview, Views, StoppingRules, Studies, Reports):
+class MongoStore(
+    People, Outcomes, Damaged, Crew, Diagnoses, Outbox, Overview, Glances, Views, StoppingRules, Studies, Reports
+):
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 
 
