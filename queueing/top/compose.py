@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from queueing.cli.words import metric_words
+from queueing.live.pace import Mark, durations_s, rate, time_left_s
 from queueing.people import is_meant
-from queueing.top.pace import Mark, durations_s, rate, time_left_s
 from queueing.top.picture import EndedLine, GpuLine, MachineLine, Picture, QueueLine, RunLine, WorkerLine
 from store.runs import Run
 from store.samples import Sample

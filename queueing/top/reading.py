@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
+from queueing.live.pace import Mark, watched
 from queueing.top.compose import Lengths, Read, compose
-from queueing.top.pace import Mark, watched
 from queueing.top.picture import Picture
 from store.errors import StoreUnavailable
 from store.runs import Run

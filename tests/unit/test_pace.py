@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from queueing.top.pace import WINDOW_S, Mark, durations_s, rate, time_left_s, watched
+from queueing.live.pace import WINDOW_S, Mark, durations_s, rate, time_left_s, watched
 from store.runs import Attempt, Checkpoint, Progress, Run, Task
 from store.states import State
 

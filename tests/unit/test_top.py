@@ -7,10 +7,12 @@ import pytest
 from rich.console import Console
 
 from queueing.cli.context import jsonable
+from queueing.live.tables import allot
+from queueing.live.words import rate_words
 from queueing.top.compose import Read, compose, cores
 from queueing.top.picture import Picture
 from queueing.top.reading import Reader
-from queueing.top.view import _rate, allot, render
+from queueing.top.view import render
 from store.errors import StoreUnavailable
 from store.memory import MemoryStore
 from store.runs import Attempt, Lease, MetricSummary, Progress, Run, Task
@@ -175,7 +177,7 @@ def test_the_next_to_finish_comes_first() -> None:
     ("per_s", "text"), [(None, ""), (0.0, "0/s"), (1234.5, "1.23e+03/s"), (3.21, "3.21/s"), (0.05, "3/min"), (0.001, "3.6/h"), (1e-5, "0.86/d")]
 )  # fmt: skip
 def test_rates_have_a_unit_that_fits(per_s: float | None, text: str) -> None:
-    assert _rate(per_s) == text
+    assert rate_words(per_s) == text
 
 
 def test_the_picture_is_json() -> None:
