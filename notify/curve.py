@@ -6,19 +6,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from store.families import panels
 from store.metrics import Series
 
 WIDTH_IN, PANEL_HEIGHT_IN, DPI = 7.0, 2.6, 100
-MOST_PANELS = 4
-
-
-def panels(names: Sequence[str]) -> list[list[str]]:
-    """Which series share a picture: `loss` with `train_loss`, `val_loss`, `test_loss`; four pictures at most."""
-    groups: dict[str, list[str]] = {}
-    for name in sorted(names):
-        groups.setdefault(_stem(name), []).append(name)
-    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), "loss" not in item[0], item[0]))
-    return [members for _, members in ordered][:MOST_PANELS]
 
 
 def png(series: Sequence[Series], title: str) -> bytes:
@@ -62,10 +53,3 @@ def terminal(series: Sequence[Series], width: int, height: int = 16) -> str:
                 plotext.plot(*zip(*points, strict=True), label=name, marker="braille")
         drawn.append(str(plotext.uncolorize(plotext.build())).rstrip())
     return "\n\n".join(drawn)
-
-
-def _stem(name: str) -> str:
-    for prefix in ("train_", "val_", "valid_", "test_", "train/", "val/", "valid/", "test/"):
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return name
