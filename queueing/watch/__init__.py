@@ -1,0 +1,1 @@
+"""`labq watch`: an experiment or a run, live."""

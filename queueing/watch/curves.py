@@ -1,0 +1,100 @@
+"""Curves in memory: thinned so that spikes stay, and growing at their end. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.glances import Stroke, extremes
+
+MOST_POINTS = 2000
+"""A curve that has grown longer is thinned to half: more than the dots of the widest terminal."""
+
+Numbers = NDArray[np.float64]
+
+
+class Axis(StrEnum):
+    """What runs from left to right. Times count from the first point of the run."""
+
+    STEP = "step"
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Curve:
+    """Parallel arrays, oldest first; `times` in seconds since 1970."""
+
+    steps: Numbers
+    times: Numbers
+    values: Numbers
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def along(self, axis: Axis) -> Numbers:
+        """Where the points lie from left to right."""
+        return self.steps if axis is Axis.STEP else self.times - self.times[:1].sum()
+
+
+EMPTY = Curve(steps=np.zeros(0), times=np.zeros(0), values=np.zeros(0))
+
+
+def grown(curve: Curve, strokes: Sequence[Stroke]) -> Curve:
+    """The curve with what is new, thinned when it has become too long."""
+    steps, times, values = (_array(getattr(one, of) for one in strokes) for of in ("steps", "times", "values"))
+    longer = Curve(
+        steps=np.concatenate([curve.steps, steps]),
+        times=np.concatenate([curve.times, times]),
+        values=np.concatenate([curve.values, values]),
+    )
+    return longer if len(longer) <= MOST_POINTS else thinned(longer, MOST_POINTS // 2)
+
+
+def thinned(curve: Curve, most: int) -> Curve:
+    """Of each few points in a row the least and the greatest: `most` points at most."""
+    if len(curve) <= most:
+        return curve
+    kept = extremes(curve.values.tolist(), -(-2 * len(curve) // most))
+    return Curve(steps=curve.steps[kept], times=curve.times[kept], values=curve.values[kept])
+
+
+def grain_for(points: int) -> int:
+    """How many points in a row become two, so that a series of so many becomes about half the longest curve.
+
+    A power of two, so that runs of about one length are read at once.
+    """
+    grain = 1
+    while 2 * points > grain * (MOST_POINTS // 2):
+        grain *= 2
+    return grain if grain > 2 else 1
+
+
+def band(curves: Sequence[Curve], axis: Axis, at: Numbers) -> tuple[Numbers, Numbers, Numbers] | None:
+    """Lower quartile, median, upper quartile of the curves at these places; NaN where fewer than three of them are."""
+    lines = [line for curve in curves if (line := _at(curve, axis, at)) is not None]
+    if len(lines) < 3:
+        return None
+    every = np.stack(lines)
+    some = np.isfinite(every).sum(axis=0) >= 3
+    found = np.full((3, len(at)), np.nan)
+    if some.any():
+        found[:, some] = np.nanquantile(every[:, some], [0.25, 0.5, 0.75], axis=0)
+    return found[0], found[1], found[2]
+
+
+def _at(curve: Curve, axis: Axis, at: Numbers) -> Numbers | None:
+    along, values = curve.along(axis), curve.values
+    finite = np.isfinite(values)
+    if not finite.any():
+        return None
+    order = np.argsort(along[finite], kind="stable")
+    line: Numbers = np.interp(at, along[finite][order], values[finite][order], left=np.nan, right=np.nan)
+    return line
+
+
+def _array(parts: Any) -> Numbers:
+    return np.fromiter(chain.from_iterable(parts), dtype=np.float64)
