@@ -41,7 +41,7 @@ class Glances(Runs):
 
 def _pulse(run: Run) -> Pulse:
     lines = run.shipped.events_lines if run.shipped.attempt == run.attempt else 0
-    return Pulse(id=run.id, state=run.state, attempt=run.attempt, lines=lines, ended_at=run.ended_at)
+    return Pulse(id=run.id, state=run.state, attempt=run.attempt, lines=lines, ended_at=run.ended_at, wish=run.wish)
 
 
 def _stroke(wanted: Beyond, attempt: int, bucket: int, points: Sequence[Point]) -> Stroke:

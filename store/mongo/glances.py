@@ -11,9 +11,9 @@ from store.metrics import BUCKET_POINTS
 from store.mongo.client import Connected, Document, guarded
 from store.mongo.codec import from_document
 from store.runs import Run
-from store.states import State
+from store.states import State, Wish
 
-_PULSE = {"state": 1, "attempt": 1, "shipped.attempt": 1, "shipped.events_lines": 1, "ended_at": 1}
+_PULSE = {"state": 1, "attempt": 1, "shipped.attempt": 1, "shipped.events_lines": 1, "ended_at": 1, "wish": 1}
 _NEWEST = [("queued_at", -1), ("index", -1), ("_id", -1)]
 _LIGHT: Document = {"history": {"$slice": -1}, "provenance": 0}
 _ARRAYS = ("step", "time", "value")
@@ -60,6 +60,7 @@ def _pulse(document: Document) -> Pulse:
         attempt=document["attempt"],
         lines=shipped.get("events_lines", 0) if shipped.get("attempt") == document["attempt"] else 0,
         ended_at=document.get("ended_at"),
+        wish=Wish(document["wish"]) if document.get("wish") else None,
     )
 
 

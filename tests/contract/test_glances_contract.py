@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from queueing.people import stop_change
 from store.glances import Beyond, Stroke, extremes
 from store.memory import MemoryStore
 from store.metrics import Point, Shipment
 from store.runs import Run, Task
-from store.states import State
+from store.states import State, Wish
 from store.store import Settlement, Store
 from store.workers import Worker
 
@@ -79,7 +80,9 @@ class TestPulses:
         run = begun(store, "aaaa")
         assert [(one.attempt, one.lines) for one in store.pulses("exp", 9)] == [(1, 0)]
         ship(store, run, [0.5, 0.4])
-        assert [(one.attempt, one.lines) for one in store.pulses("exp", 9)] == [(1, 2)]
+        assert [(one.attempt, one.lines, one.wish) for one in store.pulses("exp", 9)] == [(1, 2, None)]
+        store.change([run.id], stop_change())
+        assert [(one.lines, one.wish) for one in store.pulses("exp", 9)] == [(2, Wish.CANCEL)]
 
     def test_runs_are_read_without_what_no_page_shows(self, store: Store) -> None:
         run = begun(store, "aaaa")
