@@ -71,6 +71,7 @@ def _work(verb: _Verb) -> None:
 def _looking(verb: _Verb) -> None:
     """Looking at runs and at the whole lab."""
     verb("top", "queueing.cli.top:top", "the whole lab, live: workers, machines, GPUs, runs, queues", _top)
+    verb("watch", "queueing.cli.watch:watch", "an experiment or a run, live: curves, table, findings", _watch)
     verb("ls", "queueing.cli.ls:ls", "list runs: all, or those a query asks for", _which_runs, _table)
     verb("views", "queueing.cli.ls:views", "list what was saved with `labq ls --save`", _views)
     verb("best", "queueing.cli.best:best_runs", "the best run of an experiment, overall and cell by cell", _best_of)
@@ -300,6 +301,22 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
 def _top(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="print one picture and leave")
     parser.add_argument("--every", type=_pause, default=2.0, metavar="SECONDS", help="pause between two reads (2)")
+
+
+def _watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", metavar="EXPERIMENT|RUN", help="name of an experiment, or id of a run (a prefix will do)"
+    )
+    parser.add_argument("--run", action="store_true", help="it is a run, whatever experiments there are")
+    parser.add_argument("--metric", default="", metavar="NAME", help="whose curves (default: the validation loss)")
+    parser.add_argument("--log", action="store_true", help="logarithmic scale")
+    parser.add_argument("--time", action="store_true", help="curves by time instead of by step")
+    parser.add_argument(
+        "--sort", default="best", choices=("best", "last", "state", "progress", "speed", "findings", "newest"),
+        help="order of the table (best)",
+    )  # fmt: skip
+    parser.add_argument("--once", action="store_true", help="print one picture and leave")
+    parser.add_argument("--every", type=_pause, default=1.0, metavar="SECONDS", help="pause between two reads (1)")
 
 
 def _worker(parser: argparse.ArgumentParser) -> None:

@@ -44,7 +44,14 @@ def chart(
         canvas.line(x_scale.place(line.curve.along(axis)), y_scale.place(line.curve.values), line.style)
     for line in lines:
         _mark(canvas, line, x_scale, y_scale, axis)
-    return _with_axes(canvas, x_scale, y_scale, axis)
+    return _with_axes(canvas, x_scale, y_scale, axis, _beyond(curves, y_scale))
+
+
+def _beyond(curves: Sequence[Curve], scale: Scale) -> tuple[bool, bool]:
+    """Whether any value lies above the picture, and below it."""
+    finite = [curve.values[np.isfinite(curve.values)] for curve in curves]
+    above = any(bool((values > scale.high).any()) for values in finite)
+    return above, any(bool((values < scale.low).any()) for values in finite)
 
 
 def _mark(canvas: Canvas, line: Line, x_scale: Scale, y_scale: Scale, axis: Axis) -> None:
@@ -54,15 +61,13 @@ def _mark(canvas: Canvas, line: Line, x_scale: Scale, y_scale: Scale, axis: Axis
         canvas.mark(float(x[known[-1]]), float(y[known[-1]]), line.mark, f"bold {line.style}")
 
 
-def _with_axes(canvas: Canvas, x_scale: Scale, y_scale: Scale, axis: Axis) -> list[Text]:
+def _with_axes(canvas: Canvas, x_scale: Scale, y_scale: Scale, axis: Axis, beyond: tuple[bool, bool]) -> list[Text]:
+    """An arrow at the end of the axis beyond which there are values."""
     labels = _labels(canvas.height, y_scale)
+    ticks = ["┤" if row in labels else "│" for row in range(canvas.height)]
+    ticks[0], ticks[-1] = "▲" if beyond[0] else ticks[0], "▼" if beyond[1] else ticks[-1]
     drawn = [
-        Text.assemble(
-            (f"{labels.get(row, ''):>{_LABELS - 1}} ", "dim"),
-            ("┤" if row in labels else "│", "dim"),
-            line,
-            no_wrap=True,
-        )
+        Text.assemble((f"{labels.get(row, ''):>{_LABELS - 1}} {ticks[row]}", "dim"), line, no_wrap=True)
         for row, line in enumerate(canvas.lines())
     ]
     left, right = along_words(x_scale.low, axis), along_words(x_scale.high, axis)

@@ -38,6 +38,8 @@ class Look:
     opened: str = ""
     panel: int = 0
     help: bool = False
+    note: str = ""
+    """Said until a key is pressed."""
 
     @property
     def wanted(self) -> Wanted:
@@ -47,6 +49,7 @@ class Look:
 
 def pressed(look: Look, key: str, picture: Picture) -> Look | None:
     """The look after this key; None: leave. Keys that mean nothing change nothing."""
+    look = replace(look, note="")
     if look.help:
         return None if key in ("q", "Q") else replace(look, help=False)
     if key in ("q", "Q") or (key == Key.ESCAPE and not look.opened):
