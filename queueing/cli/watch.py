@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from queueing.watch.picture import Picture
     from queueing.watch.reading import Reader
 
-_NO_TERMINAL = (120, 10_000)
-"""Width and height where nobody looks: nothing is left out."""
+_NO_TERMINAL_WIDTH = 120
 _READ_ALL_S = 30.0
 
 
@@ -110,12 +109,13 @@ def _whole(reader: "Reader") -> "Picture":
 def _print_once(picture: "Picture", look: "Look") -> None:
     from rich.console import Console
 
+    from queueing.watch.parts import NOBODYS_HEIGHT
     from queueing.watch.view import render
 
     console = Console()
-    width = console.width if console.is_terminal or "COLUMNS" in os.environ else _NO_TERMINAL[0]
+    width = console.width if console.is_terminal or "COLUMNS" in os.environ else _NO_TERMINAL_WIDTH
     console.width = width
-    console.print(render(picture, look, width, _NO_TERMINAL[1]))
+    console.print(render(picture, look, width, NOBODYS_HEIGHT))
 
 
 def _told(picture: "Picture") -> dict[str, Any]:

@@ -55,7 +55,7 @@ def compose(read: Read) -> Sweep:
         counts=read.counts,
         shown=len(read.runs),
         share=share_done(read.counts, running),
-        left_s=left_s(read.counts, running, lefts, took_s),
+        left_s=left_s(read.counts, running, lefts, took_s, read.now),
         per_hour=per_hour(read.runs, read.now),
         workers=tuple(sorted({run.lease.worker for run in running if run.lease})),
         metrics=read.metrics,
@@ -102,14 +102,22 @@ def left_s(
     running: Sequence[Run],
     lefts: Mapping[str, float | None],
     took_s: Sequence[float],
+    now: datetime,
 ) -> float | None:
-    """Until all but the paused runs have ended, if as many go on at once as now; None when nobody can tell."""
-    known = [left for left in lefts.values() if left is not None]
-    queued = counts.get(State.QUEUED, 0)
-    if not running or not known or (queued and not took_s):
+    """Until all but the paused runs have ended, if as many go on at once as now; None when nobody can tell.
+
+    Runs that wait take as long as those that finished, else as those that run will probably have taken.
+    """
+    known = {run.id: left for run in running if (left := lefts.get(run.id)) is not None}
+    if not known:
         return None
-    each = sum(known) / len(known) * len(running)
-    return max(*known, (each + queued * (median(took_s) if took_s else 0.0)) / len(running))
+    whole_s = took_s or [
+        (now - run.history[-1].started_at).total_seconds() + known[run.id]
+        for run in running
+        if run.id in known and run.history
+    ]
+    waiting_s = counts.get(State.QUEUED, 0) * (median(whole_s) if whole_s else 0.0)
+    return max(max(known.values()), (sum(known.values()) / len(known) * len(running) + waiting_s) / len(running))
 
 
 def per_hour(runs: Sequence[Run], now: datetime) -> float | None:

@@ -22,20 +22,21 @@ _KEYS = {
     True: "q leave  ⌫ back  m other curves  l log  x step/time  ? help",
 }
 _TWO_LINES_FROM = 110
+_KEYS_FROM = 12
+NOBODYS_HEIGHT = 10_000
+"""Of a page that is printed: nothing is left out."""
 
 
-def away_lines(picture: Picture) -> list[Text]:
-    """That this is the last picture instead of one of now."""
-    if not picture.away:
-        return []
-    return [
-        one_line(Text(f"as of {picture.at:%H:%M:%S}, goes on by itself: {harmless(picture.away)}", style="bold red"))
-    ]
+def banner(picture: Picture, note: str) -> list[Text]:
+    """That this is the last picture instead of one of now; and what the page was asked for besides."""
+    away = f"as of {picture.at:%H:%M:%S}, goes on by itself: {harmless(picture.away)}" if picture.away else ""
+    lines = [Text(away, style="bold red"), Text(harmless(note), style="yellow")]
+    return [one_line(line) for line in lines if line]
 
 
-def keys_line(*, in_run: bool) -> Text:
-    """What can be pressed."""
-    return one_line(Text(_KEYS[in_run], style="dim"))
+def keys_line(height: int, *, in_run: bool) -> list[Text]:
+    """What can be pressed; not on the smallest terminals, and not where nobody can press anything."""
+    return [one_line(Text(_KEYS[in_run], style="dim"))] if _KEYS_FROM <= height < NOBODYS_HEIGHT else []
 
 
 def heading(title: str) -> Text:

@@ -32,7 +32,7 @@ _OUTPUT_MOST = 40
 def run_lines(picture: Picture, single: Single, look: Look, width: int, height: int) -> list[RenderableType]:
     """At most `height` lines: what is left below the curves is for the output."""
     heads = [*_header(picture, single), *banner(picture, look.note)]
-    footer = [keys_line(in_run=True)] if height >= 12 else []
+    footer = keys_line(height, in_run=True)
     room = height - len(heads) - len(footer)
     found = [Found(run=single.run.id, finding=one) for one in single.findings]
     findings = finding_lines(found, width, max(1, room // 5), named=False) if room >= 4 else []

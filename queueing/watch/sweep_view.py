@@ -11,6 +11,7 @@ from queueing.live.words import bar, harmless, one_line, rate_words, time_words
 from queueing.units import format_duration
 from queueing.watch.chart import Line, chart
 from queueing.watch.choice import BEST_SHOWN
+from queueing.watch.curves import Curve
 from queueing.watch.look import Look, ordered
 from queueing.watch.parts import (
     STATE_STYLES,
@@ -30,6 +31,7 @@ _RUNNING = ("bright_yellow", "bright_magenta", "bright_blue", "yellow", "magenta
 _KIND_STYLES = {Kind.FINISHED: "green", Kind.FAILED: "red", Kind.CANCELLED: "yellow", Kind.FOUND: "yellow"}
 _CHART_SHARE, _CHART_LEAST, _CHART_MOST = 0.42, 7, 26
 _WORKERS_NAMED = 3
+_BAND_FROM = 5
 _WIDE = 100
 _FIXED_WIDTH, _PARAM_WIDTH = 72, 11
 
@@ -37,7 +39,7 @@ _FIXED_WIDTH, _PARAM_WIDTH = 72, 11
 def sweep_lines(picture: Picture, sweep: Sweep, look: Look, width: int, height: int) -> list[RenderableType]:
     """At most `height` lines."""
     heads = [*_header(picture, sweep), *banner(picture, look.note)]
-    footer = [keys_line(in_run=False)] if height >= 12 else []
+    footer = keys_line(height, in_run=False)
     room = height - len(heads) - len(footer)
     drawn = chart_lines(sweep, look, width, _chart_height(sweep, room))
     room -= len(drawn)
@@ -91,10 +93,14 @@ def chart_lines(sweep: Sweep, look: Look, width: int, height: int) -> list[Text]
     if height < 3:
         return []
     lines = curve_lines(sweep)
-    drawn = chart(
-        lines, list(sweep.curves.values()), width, height - 1, axis=look.axis, log=look.log
-    )  # the band has all of them in it
-    return [_chart_title(sweep, look, lines), *drawn]
+    among = _among(sweep, lines)
+    drawn = chart(lines, among, width, height - 1, axis=look.axis, log=look.log)
+    return [_chart_title(sweep, look, lines, among), *drawn]
+
+
+def _among(sweep: Sweep, lines: Sequence[Line]) -> list[Curve]:
+    """Whose middle is drawn: of all, those with a line of their own as well, where there are any others."""
+    return list(sweep.curves.values()) if len(sweep.curves) > max(len(lines), _BAND_FROM - 1) else []
 
 
 def curve_lines(sweep: Sweep) -> list[Line]:
@@ -112,7 +118,7 @@ def _best(sweep: Sweep) -> tuple[str, ...]:
     return sweep.best[:BEST_SHOWN]
 
 
-def _chart_title(sweep: Sweep, look: Look, lines: Sequence[Line]) -> Text:
+def _chart_title(sweep: Sweep, look: Look, lines: Sequence[Line], among: Sequence[Curve]) -> Text:
     direction = "greatest" if sweep.greatest else "least"
     title = Text(f"{harmless(sweep.metric)} by {look.axis}{', log' if look.log else ''}", style="bold")
     styles = {line.mark: line.style for line in lines}
@@ -120,8 +126,8 @@ def _chart_title(sweep: Sweep, look: Look, lines: Sequence[Line]) -> Text:
         value = row.best if row.id in _best(sweep) else row.last
         title.append(f"  {row.mark} ", styles[row.mark])
         title.append(f"{short(row.id)} {number_words(value)}", "")
-    if len(sweep.curves) >= 3:
-        title.append(f"  ⣿ middle half of {len(sweep.curves)}", "bright_black")
+    if among:
+        title.append(f"  ⣿ middle half of {len(among)}", "bright_black")
     if sweep.best:
         title.append(f"  ({direction} is best)", "dim")
     if sweep.unread:
