@@ -119,19 +119,18 @@ def _best(sweep: Sweep) -> tuple[str, ...]:
 
 
 def _chart_title(sweep: Sweep, look: Look, lines: Sequence[Line], among: Sequence[Curve]) -> Text:
-    direction = "greatest" if sweep.greatest else "least"
     title = Text(f"{harmless(sweep.metric)} by {look.axis}{', log' if look.log else ''}", style="bold")
+    if sweep.best:
+        title.append(f" ({'greatest' if sweep.greatest else 'least'} is best)", "not bold dim")
+    if sweep.unread:
+        title.append(f"  reading {sweep.unread} more", "not bold dim")
+    if among:
+        title.append(f"  ⣿ middle half of {len(among)}", "not bold bright_black")
     styles = {line.mark: line.style for line in lines}
     for row in sorted((row for row in sweep.rows if row.mark in styles), key=lambda row: row.mark):
         value = row.best if row.id in _best(sweep) else row.last
         title.append(f"  {row.mark} ", styles[row.mark])
-        title.append(f"{short(row.id)} {number_words(value)}", "")
-    if among:
-        title.append(f"  ⣿ middle half of {len(among)}", "bright_black")
-    if sweep.best:
-        title.append(f"  ({direction} is best)", "dim")
-    if sweep.unread:
-        title.append(f"  reading {sweep.unread} more", "dim")
+        title.append(f"{short(row.id)} {number_words(value)}", "not bold")
     return one_line(title)
 
 
