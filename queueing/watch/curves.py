@@ -78,12 +78,20 @@ def band(curves: Sequence[Curve], axis: Axis, at: Numbers) -> tuple[Numbers, Num
     lines = [line for curve in curves if (line := _at(curve, axis, at)) is not None]
     if len(lines) < 3:
         return None
-    every = np.stack(lines)
-    some = np.isfinite(every).sum(axis=0) >= 3
-    found = np.full((3, len(at)), np.nan)
-    if some.any():
-        found[:, some] = np.nanquantile(every[:, some], [0.25, 0.5, 0.75], axis=0)
-    return found[0], found[1], found[2]
+    every = np.sort(np.stack(lines), axis=0)  # NaN last, which nanquantile would look for column by column
+    known = np.isfinite(every).sum(axis=0)
+    low, middle, high = (np.where(known >= 3, _quantile(every, known, part), np.nan) for part in (0.25, 0.5, 0.75))
+    return low, middle, high
+
+
+def _quantile(every: Numbers, known: NDArray[np.int_], part: float) -> Numbers:
+    """Of each sorted column, of which the first `known` values count."""
+    place = part * np.maximum(known - 1, 0)
+    below = np.floor(place).astype(np.intp)
+    above = np.minimum(below + 1, np.maximum(known - 1, 0))
+    low, high = (np.take_along_axis(every, at[None, :], axis=0)[0] for at in (below, above))
+    found: Numbers = low + (high - low) * (place - below)
+    return found
 
 
 def _at(curve: Curve, axis: Axis, at: Numbers) -> Numbers | None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from itertools import pairwise, zip_longest
 
-from rich.console import RenderableType
 from rich.text import Text
 
 from queueing.cli.words import param_words, state_words
@@ -29,7 +28,7 @@ _SPARK_WIDTH = 16
 _OUTPUT_MOST = 40
 
 
-def run_lines(picture: Picture, single: Single, look: Look, width: int, height: int) -> list[RenderableType]:
+def run_lines(picture: Picture, single: Single, look: Look, width: int, height: int) -> list[Text]:
     """At most `height` lines: what is left below the curves is for the output."""
     heads = [*_header(picture, single), *banner(picture, look.note)]
     footer = keys_line(height, in_run=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from rich.console import RenderableType
 from rich.text import Text
 
 from queueing.cli.words import value_words
@@ -36,7 +35,7 @@ _WIDE = 100
 _FIXED_WIDTH, _PARAM_WIDTH = 72, 11
 
 
-def sweep_lines(picture: Picture, sweep: Sweep, look: Look, width: int, height: int) -> list[RenderableType]:
+def sweep_lines(picture: Picture, sweep: Sweep, look: Look, width: int, height: int) -> list[Text]:
     """At most `height` lines."""
     heads = [*_header(picture, sweep), *banner(picture, look.note)]
     footer = keys_line(height, in_run=False)
@@ -135,7 +134,7 @@ def _chart_title(sweep: Sweep, look: Look, lines: Sequence[Line], among: Sequenc
 
 
 # ── table ──
-def _table(sweep: Sweep, look: Look, width: int, room: int) -> list[RenderableType]:
+def _table(sweep: Sweep, look: Look, width: int, room: int) -> list[Text]:
     """As many rows as there is room for, the selected one among them."""
     rows = ordered(sweep, look)
     if room < 2 or not rows:
@@ -144,7 +143,7 @@ def _table(sweep: Sweep, look: Look, width: int, room: int) -> list[RenderableTy
     fitting = room - 1 if len(rows) < room else room - 2
     first = min(max(0, (at or 0) - fitting // 2), max(0, len(rows) - fitting))
     shown = rows[first : first + max(1, fitting)]
-    made: list[RenderableType] = [table(_columns(sweep, look, width), shown, width, None if at is None else at - first)]
+    made = table(_columns(sweep, look, width), shown, width, None if at is None else at - first)
     if fitting < len(rows) and room > 2:
         made.append(Text(f"{first + 1} to {first + len(shown)} of {len(rows)}, sorted by {look.sort}", style="dim"))
     return made

@@ -106,14 +106,18 @@ def _thinning(grain: int) -> list[Document]:
         for array in _ARRAYS
     }
     positions = {end: _positions(grain, f"${op}") for end, op in (("least", "min"), ("most", "max"))}
-    return [{"$set": positions}, {"$project": {**dict.fromkeys(_WHOLE, 1), "least": 1, "most": 1, **picked}}]
+    all_finite = {"$and": [{"$gt": [{"$min": "$value"}, -math.inf]}, {"$lt": [{"$max": "$value"}, math.inf]}]}
+    return [
+        {"$set": {"finite": all_finite}},
+        {"$set": positions},
+        {"$project": {**dict.fromkeys(_WHOLE, 1), "least": 1, "most": 1, **picked}},
+    ]
 
 
 def _positions(grain: int, operator: str) -> Document:
     """For NaN is less than anything and infinity more, they are left out, where there are any."""
     between = {"$and": [{"$gt": ["$$this", -math.inf]}, {"$lt": ["$$this", math.inf]}]}
-    all_finite = {"$and": [{"$gt": [{"$min": "$$part"}, -math.inf]}, {"$lt": [{"$max": "$$part"}, math.inf]}]}
-    finite = {"$cond": [all_finite, "$$part", {"$filter": {"input": "$$part", "cond": between}}]}
+    finite = {"$cond": ["$finite", "$$part", {"$filter": {"input": "$$part", "cond": between}}]}
     found = {"$max": [0, {"$indexOfArray": ["$$part", {operator: finite}]}]}
     part = {"$slice": ["$value", "$$at", grain]}
     position = {"$let": {"vars": {"part": part}, "in": {"$add": ["$$at", found]}}}
