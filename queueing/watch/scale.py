@@ -10,6 +10,8 @@ import numpy as np
 from queueing.units import format_duration
 from queueing.watch.curves import Axis, Curve, Numbers
 
+_MOST = 1e300
+"""What lies beyond is drawn there: differences of such numbers would be infinite."""
 _FAR = 10.0
 """A curve that spans so many times more than the others is cut off at the edge: else all others were one flat line."""
 
@@ -41,9 +43,9 @@ class Scale:
 
     def _bent(self, values: Numbers) -> Numbers:
         if not self.log:
-            return np.where(np.isfinite(values), values, np.nan)
+            return np.where(np.isfinite(values), np.clip(values, -_MOST, _MOST), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
-            bent = np.log10(values)
+            bent = np.log10(np.clip(values, None, _MOST))
         return np.where(np.isfinite(bent), bent, np.nan)
 
 
@@ -53,7 +55,7 @@ def scale_of(curves: Sequence[Numbers], *, log: bool) -> Scale:
     known = [values for values in known if len(values)]
     if not known:
         return Scale(low=0.1 if log else 0.0, high=1.0, log=log)
-    every = np.concatenate(known if log else _near(known))
+    every = np.clip(np.concatenate(known if log else _near(known)), -_MOST, _MOST)
     low, high = float(every.min()), float(every.max())
     if not log:
         some_low, some_high = (float(value) for value in np.quantile(every, [0.02, 0.98]))
@@ -87,7 +89,8 @@ def along_words(value: float, axis: Axis) -> str:
 
 
 def _near(curves: Sequence[Numbers]) -> list[Numbers]:
-    spans = [float(np.quantile(values, 0.9) - np.quantile(values, 0.1)) for values in curves]
+    ends = [np.quantile(np.clip(values, -_MOST, _MOST), [0.1, 0.9]) for values in curves]
+    spans = [float(high - low) for low, high in ends]
     usual = median_low(spans)
     return [values for values, span in zip(curves, spans, strict=True) if span <= _FAR * usual] or list(curves)
 

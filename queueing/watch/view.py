@@ -1,5 +1,7 @@
 """The page as lines of a terminal of any size. Pure: the same picture, look and size give the same lines."""
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -36,7 +38,11 @@ def render(picture: Picture, look: Look, width: int, height: int) -> RenderableT
     if look.opened:
         if picture.single is None or picture.single.run.id != look.opened:
             return Group(*banner(picture, look.note), Text(f"reading run {look.opened} …", style="dim"))
-        return Group(*run_lines(picture, picture.single, look, width, height))
+        return _fitted(run_lines(picture, picture.single, look, width, height), height)
     if picture.sweep is None:
         return Group(*banner(picture, look.note), Text("reading …", style="dim"))
-    return Group(*sweep_lines(picture, picture.sweep, look, width, height))
+    return _fitted(sweep_lines(picture, picture.sweep, look, width, height), height)
+
+
+def _fitted(lines: Sequence[Text], height: int) -> RenderableType:
+    return Group(*(one_line(line) for line in lines[:height]))
