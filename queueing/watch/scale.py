@@ -114,6 +114,11 @@ def _round(low: float, high: float, most: int) -> list[float]:
 
 
 def _decades(low: float, high: float, most: int) -> list[float]:
-    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    every = max(1, -(-(last - first + 1) // max(1, most)))
-    return [10.0**power for power in range(first, last + 1, every)]
+    """Powers of ten; where these are too few, also two and five times as much."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for sizes, every in (((1, 2, 5), 1), ((1,), 1), ((1,), -(-(last - first + 1) // max(1, most)))):
+        found = [size * 10.0**power for power in range(first, last + 1, every) for size in sizes]
+        found = [value for value in found if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
+        if len(found) <= most:
+            break
+    return found

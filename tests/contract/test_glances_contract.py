@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from queueing.people import stop_change
 from store.glances import Beyond, Stroke, extremes
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment
+from store.metrics import Point, Shipment, segments, summarize
 from store.runs import Run, Task
 from store.states import State, Wish
 from store.store import Settlement, Store
@@ -53,9 +53,9 @@ def ship(store: Store, run: Run, values: Sequence[float], *, since: int = 0, met
     at = store.run(run.id).shipped
     shipment = Shipment(
         events_from=at.events_bytes, events_to=at.events_bytes + len(values), lines_to=at.events_lines + len(values),
-        points=points, output_from=at.output_bytes,
+        segments=segments(points), output_from=at.output_bytes,
     )  # fmt: skip
-    store.ship(run.id, run.attempt, shipment, {})
+    store.ship(run.id, run.attempt, shipment, summarize(store.run(run.id).summary, segments(points)))
 
 
 def joined(strokes: Sequence[Stroke]) -> list[tuple[int, float, float]]:

@@ -26,7 +26,7 @@ from store.experiments import Experiment
 from store.findings import Diagnosis, Disease, Finding, Severity
 from store.glances import Beyond, Stroke
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment, summarize
+from store.metrics import Point, Shipment, segments, summarize
 from store.runs import Attempt, Ending, Lease, MetricSummary, Progress, Run, Task
 from store.samples import Sample, peaks_of
 from store.states import Reason, State
@@ -437,9 +437,9 @@ def ship(store: MemoryStore, run: Run, values: Sequence[float], metric: str = "v
     shipped = now.shipped
     shipment = Shipment(
         events_from=shipped.events_bytes, events_to=shipped.events_bytes + len(values), lines_to=shipped.events_lines + len(values),
-        points=points, output_from=shipped.output_bytes, output=output, progress=Progress(done=at + len(values), total=100),
+        segments=segments(points), output_from=shipped.output_bytes, output=output, progress=Progress(done=at + len(values), total=100),
     )  # fmt: skip
-    store.ship(run.id, now.attempt, shipment, summarize(now.summary, points))
+    store.ship(run.id, now.attempt, shipment, summarize(now.summary, segments(points)))
 
 
 def read(reader: Reader) -> Sweep:
