@@ -11,8 +11,8 @@ from queueing.watch.reading import Reader
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-REST = 4.0
-"""Reading takes a fifth of the time at most, here and on the server, however much there is to read."""
+REST = 2.0
+"""Reading takes a third of the time at most, here and on the server, however much there is to read."""
 
 
 class WatchPage:
