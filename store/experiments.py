@@ -20,5 +20,7 @@ class Experiment:
     definition: dict[str, Any] = field(default_factory=dict)
     stopping: dict[str, Any] | None = None
     """The table [stopping] of the newest file; None: no run is stopped early."""
+    diagnosis: tuple[dict[str, Any], ...] = ()
+    """The tables [[diagnosis]] of the newest file: what is done about findings."""
     peaks: Peaks = field(default_factory=Peaks)
     """The most that any of its runs used: written by the workers, never by an enqueue."""

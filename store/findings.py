@@ -34,6 +34,11 @@ class Severity(StrEnum):
     WARNING = "warning"
     SEVERE = "severe"
 
+    @property
+    def rank(self) -> int:
+        """0, 1, 2."""
+        return list(Severity).index(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -62,12 +67,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """All findings about a run, oldest first, of its attempt so far. `lines`: event lines that had been read."""
+    """All findings about a run, oldest first, of its attempt so far. `lines`: event lines that had been read.
+
+    `lines_at`, `output_at`: when event lines and output were last seen to have grown, for not every line has a time
+    that is stored. `over`: the attempt had ended at the look, so nothing new is to be expected of it.
+    """
 
     run: str
     attempt: int
     findings: tuple[Finding, ...] = ()
     lines: int = 0
+    output_bytes: int = 0
+    looked_at: datetime | None = None
+    lines_at: datetime | None = None
+    output_at: datetime | None = None
+    over: bool = False
 
     @property
     def standing(self) -> tuple[Finding, ...]:
@@ -80,6 +94,13 @@ def merged(old: Sequence[Finding], seen: Sequence[Finding], now: datetime) -> tu
     by_name = {finding.name: finding for finding in seen}
     kept = [_again(one, by_name.pop(one.name, None), now) for one in old]
     return (*kept, *(replace(one, found_at=now) for one in by_name.values()))
+
+
+def news(old: Sequence[Finding], now_found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What should be told: findings that did not stand before, and those that have become more severe."""
+    before = {finding.name: finding.severity for finding in old if finding.over_at is None}
+    standing = (finding for finding in now_found if finding.over_at is None)
+    return tuple(one for one in standing if one.name not in before or one.severity.rank > before[one.name].rank)
 
 
 def _again(old: Finding, seen: Finding | None, now: datetime) -> Finding:

@@ -44,6 +44,7 @@ class Settings:
     keep_checkpoints: int = 2
     sample_s: float = 10.0
     samples_keep_s: float = 14 * 86400.0
+    diagnose_s: float = 30.0
     disk_floor_mb: int = 200
     smtp_host: str = ""
     smtp_port: int = 0
@@ -106,6 +107,7 @@ DOCS: dict[str, str] = {
     "keep_checkpoints": "how many of a run's newest checkpoints are kept",
     "sample_s": "pause between two looks at what a run uses of its machine",
     "samples_keep_s": "how long these looks are kept; the peaks stay with the run",
+    "diagnose_s": "shortest pause between two looks of the diagnosis at a run",
     "disk_floor_mb": "free disk without which a worker begins no run, in MB",
     "smtp_host": "SMTP server; empty: mails become .eml files in mail_dir",
     "smtp_port": "SMTP port; 0: 465 with smtp_tls=tls, 587 with starttls, 25 with none",

@@ -16,11 +16,14 @@ from store.events import Event
 from store.experiments import Experiment
 from store.findings import Diagnosis, Finding
 from store.glances import Beyond, Pulse, Stroke
+
+from store.glimpses import Glimpse
 from store.grouping import Group, Grouping
 from store.metrics import Curve, LogChunk, Series, Shipment
 from store.notices import Notice
 from store.outcomes import Outcome
 from store.query import Condition, Names, Order
+from store.remedies import Case, Remedy
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
 from store.samples import Peaks, Sample
 from store.states import Reason, State, Wish
@@ -139,6 +142,15 @@ class Store(Protocol):
 
     def curve(self, run_id: str, name: str) -> Curve:
         """The same as arrays: 100,000 points in some ten milliseconds."""
+
+    def series_in_part(self, run_id: str, names: Sequence[str], newest: int, older: int) -> dict[str, Series]:
+        """Of each series its `newest` points at least, and of those before about `older`, evenly chosen, with the first.
+
+        A series of up to `newest` + `older` points comes whole. What is read is bounded, however long it is.
+        """
+
+    def samples_in_part(self, run_id: str, attempt: int, at_most: int) -> list[Sample]:
+        """Of the attempt's samples the newest half of `at_most`, and about as many of those before, evenly chosen."""
 
     def log(self, run_id: str, attempt: int, from_offset: int = 0) -> list[LogChunk]:
         """The attempt's output from an offset on, in order."""
@@ -346,8 +358,29 @@ class Store(Protocol):
     def diagnoses(self, run_ids: Sequence[str]) -> dict[str, Diagnosis]:
         """What was found about these runs, by id; runs that nobody has looked at are left out."""
 
-    def put_diagnosis(self, diagnosis: Diagnosis, new: Sequence[Finding]) -> bool:
-        """Keep what a look has found; `new` become events of the run. False when the run has moved on meanwhile."""
+    def glimpses(self, ended: int) -> list[Glimpse]:
+        """Running runs, and of those that left or ended since the last look at them `ended` at most. Cheap."""
+
+    def put_diagnosis(self, diagnosis: Diagnosis, new: Sequence[Finding], *, to_treat: bool = False) -> bool:
+        """Keep what a look has found; `new` become events of the run. False when the run has moved on meanwhile.
+
+        `to_treat`: it becomes a case for the rules of its experiment.
+        """
+
+    def put_looks(self, diagnoses: Sequence[Diagnosis]) -> None:
+        """Keep looks that have found nothing new, many at once; what is kept of a newer attempt stays."""
+
+    def remedied(self) -> dict[str, list[dict[str, Any]]]:
+        """The tables [[diagnosis]] of the experiments that have any."""
+
+    def cases(self, limit: int) -> list[Case]:
+        """What was found and no rule has answered yet, `limit` at most."""
+
+    def prescribe(self, case: Case, remedy: Remedy) -> bool:
+        """Keep what is to be done, before it is done; False when the case is closed or something new was found."""
+
+    def close_case(self, case: Case) -> None:
+        """It is answered; a remedy that was kept is done."""
 
     # ── workers ──
     def seen(self, worker: Worker) -> Drain | None:

@@ -183,6 +183,13 @@ class Attempts(Runs):
         now = self.now()
         return [sample for sample, until in self._samples[run_id] if until > now]
 
+    def samples_in_part(self, run_id: str, attempt: int, at_most: int) -> list[Sample]:
+        """The newest, and an even choice of those before."""
+        found = [sample for sample in self.samples(run_id) if sample.attempt == attempt]
+        before = max(0, len(found) - at_most // 2)
+        chosen = found[: before : -(-before // (at_most // 2))] if before else []
+        return [*chosen, *found[before:]]
+
     def peaks(self, experiment: str) -> Peaks:
         """The most that any run of the experiment used."""
         return self._peaks[experiment]

@@ -138,6 +138,10 @@ class Runs(Shared):
         """The same as arrays."""
         return as_curve(self.series(run_id, name))
 
+    def series_in_part(self, run_id: str, names: Sequence[str], newest: int, older: int) -> dict[str, Series]:
+        """The newest points, and an even choice of those before."""
+        return {name: _in_part(self.series(run_id, name), newest, older) for name in names}
+
     def log(self, run_id: str, attempt: int, from_offset: int = 0) -> list[LogChunk]:
         """The attempt's output from an offset on, in order."""
         return [chunk for chunk in self._output[run_id, attempt] if chunk.offset >= from_offset]
@@ -150,6 +154,18 @@ class Runs(Shared):
         every = [self.series(run_id, name) for name in self.series_names(run_id)]
         summaries = {one.name: extended(None, one.steps, one.values) for one in every}
         return {name: summary for name, summary in summaries.items() if summary is not None}
+
+
+def _in_part(series: Series, newest: int, older: int) -> Series:
+    count = len(series.steps)
+    before = max(0, count - newest)
+    chosen = [*range(0, before, -(-before // older) if before else 1), *range(before, count)]
+    return Series(
+        name=series.name,
+        steps=tuple(series.steps[i] for i in chosen),
+        times=tuple(series.times[i] for i in chosen),
+        values=tuple(series.values[i] for i in chosen),
+    )
 
 
 def _cut(found: list[Run], after: Run | None, query: RunQuery) -> list[Run]:

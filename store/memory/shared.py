@@ -14,6 +14,7 @@ from store.experiments import Experiment
 from store.findings import Diagnosis
 from store.metrics import LogChunk, Point
 from store.notices import Notice, notices_for
+from store.remedies import Remedy
 from store.runs import Artifact, Checkpoint, Run
 from store.samples import Peaks, Sample
 from store.states import State
@@ -54,6 +55,9 @@ class Shared:
         self._metric_names: dict[str, set[str]] = defaultdict(set)
         self._param_names: dict[str, set[str]] = defaultdict(set)
         self._diagnoses: dict[str, Diagnosis] = {}
+        self._cases: dict[str, int] = {}
+        self._to_treat: set[str] = set()
+        self._remedies: dict[str, Remedy] = {}
         self._courses: dict[str, Course] = {}
         self._rungs: dict[tuple[str, float], Reached] = {}
         self._studies: dict[str, Study] = {}

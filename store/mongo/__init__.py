@@ -4,6 +4,7 @@ from store.mongo.client import connect
 from store.mongo.crew import Crew
 from store.mongo.damage import Damaged
 from store.mongo.diagnoses import Diagnoses
+from store.mongo.excerpts import Excerpts
 from store.mongo.glances import Glances
 from store.mongo.outbox import Outbox
 from store.mongo.outcomes import Outcomes
@@ -17,8 +18,9 @@ from store.mongo.views import Views
 
 
 class MongoStore(
-    People, Outcomes, Damaged, Crew, Diagnoses, Outbox, Overview, Glances, Views, StoppingRules, Studies, Reports
-):
+    People, Outcomes, Damaged, Crew, Diagnoses, Excerpts, Outbox, Overview, Glances, Views, StoppingRules, Studies,
+    Reports,
+):  # fmt: skip
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 
 

@@ -39,6 +39,30 @@ class Samples(Connected):
         return [from_document(Sample, document) for document in found]
 
     @guarded
+    def samples_in_part(self, run_id: str, attempt: int, at_most: int) -> list[Sample]:
+        """The newest ones, and one out of each of as many equal stretches of the time before them."""
+        mine = {"run": run_id, "attempt": attempt}
+        newest = list(self.database["samples"].find(mine, {"_id": 0}).sort("at", -1).limit(at_most // 2))[::-1]
+        older = self._one_of_each_stretch(mine, newest, at_most // 2) if len(newest) == at_most // 2 else []
+        return [from_document(Sample, document) for document in (*older, *newest)]
+
+    def _one_of_each_stretch(self, mine: Document, newest: list[Document], stretches: int) -> list[Document]:
+        """Short windows along the index: a month of samples costs no more than an hour of them."""
+        samples, end = self.database["samples"], newest[0]["at"]
+        first = samples.find_one(mine, {"at": 1}, sort=[("at", 1)])
+        if first is None or first["at"] >= end:
+            return []
+        pause = (newest[-1]["at"] - end) / (len(newest) - 1)
+        stretch = max((end - first["at"]) / stretches, pause)
+        begins = [first["at"] + number * stretch for number in range(stretches)]
+        windows = [{"at": {"$gte": begin, "$lt": min(begin + 1.5 * pause, begin + stretch, end)}} for begin in begins]
+        found = samples.find({**mine, "$or": windows}, {"_id": 0}).sort("at", 1)
+        chosen: dict[int, Document] = {}
+        for document in found:
+            chosen.setdefault(int((document["at"] - first["at"]) / stretch), document)
+        return list(chosen.values())
+
+    @guarded
     def peaks(self, experiment: str) -> Peaks:
         """The most that any run of the experiment used."""
         found = self.database["experiments"].find_one({"_id": experiment}, {"peaks": 1})

@@ -15,7 +15,7 @@ from store.mongo.for_analysts import ensure_views
 from store.states import Reason, State
 from store.studies import StudyState, TrialState
 
-VERSION = 8
+VERSION = 9
 
 _UP, _DOWN = ASCENDING, DESCENDING
 
@@ -45,7 +45,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("lease.worker", _UP)], partialFilterExpression={"state": State.RUNNING.value}),
         IndexModel([("experiment", _UP), ("state", _UP)], partialFilterExpression={"judged.unread": True}),
     ],
-    "diagnoses": [],
+    "diagnoses": [
+        IndexModel([("over", _UP)], partialFilterExpression={"over": False}),
+        IndexModel([("treat", _UP)], partialFilterExpression={"treat": True}),
+    ],
     "courses": [IndexModel([("experiment", _UP)], partialFilterExpression={"ruling.hold": False})],
     "rungs": [
         IndexModel([("run", _UP), ("at", _UP)], unique=True),
