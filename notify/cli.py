@@ -4,6 +4,7 @@ import argparse
 import json
 import shutil
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -47,15 +48,17 @@ def notify(options: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, leave: "_Leave", *, once: bool) -> int:
+    from notify.looking.looker import Looker
     from notify.notifier import Notifier, make_sender
 
-    sender = make_sender(settings)
+    sender, looker = make_sender(settings), Looker(settings, f"{socket.gethostname()}-notifier")
     sent, away = 0, False
     store: Store | None = None
     say("notifier")
     while not leave.asked:
         try:
             store = store or connect(settings)
+            looker.turn(store, settings.notify_poll_s)
             sent += Notifier(store, sender, settings).send_all()
             if away:
                 say("mongodb-is-back")

@@ -103,6 +103,19 @@ def news(old: Sequence[Finding], now_found: Sequence[Finding]) -> tuple[Finding,
     return tuple(one for one in standing if one.name not in before or one.severity.rank > before[one.name].rank)
 
 
+def replaces(new: Diagnosis, kept: Diagnosis) -> bool:
+    """Whether it comes from the later look. One that was frozen for a while must not undo what others have found."""
+    if kept.attempt != new.attempt or kept.looked_at is None or new.looked_at is None:
+        return kept.attempt <= new.attempt
+    return kept.looked_at < new.looked_at
+
+
+def untold(new: Sequence[Finding], kept: Diagnosis | None, attempt: int) -> tuple[Finding, ...]:
+    """Of what a look calls new, that which nobody has told meanwhile."""
+    old = kept.findings if kept is not None and kept.attempt == attempt else ()
+    return news(old, new)
+
+
 def _again(old: Finding, seen: Finding | None, now: datetime) -> Finding:
     if seen is None:
         return old if old.over_at is not None else replace(old, over_at=now)

@@ -8,7 +8,7 @@ from store.findings import Diagnosis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """`rule`: the disease that called for it. `change`: new values of parameters, by dotted name; None: it is only stopped.
+    """`rule`: the disease that called for it. `change`: new values of parameters by dotted name; None: just a stop.
 
     `number`: the how manieth run of its line the new one is, the first one being number 0. `done`: carried out.
     """

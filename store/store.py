@@ -144,7 +144,7 @@ class Store(Protocol):
         """The same as arrays: 100,000 points in some ten milliseconds."""
 
     def series_in_part(self, run_id: str, names: Sequence[str], newest: int, older: int) -> dict[str, Series]:
-        """Of each series its `newest` points at least, and of those before about `older`, evenly chosen, with the first.
+        """Of each series `newest` points at least, and of those before about `older`, the first and others evenly.
 
         A series of up to `newest` + `older` points comes whole. What is read is bounded, however long it is.
         """
@@ -362,13 +362,14 @@ class Store(Protocol):
         """Running runs, and of those that left or ended since the last look at them `ended` at most. Cheap."""
 
     def put_diagnosis(self, diagnosis: Diagnosis, new: Sequence[Finding], *, to_treat: bool = False) -> bool:
-        """Keep what a look has found; `new` become events of the run. False when the run has moved on meanwhile.
+        """Keep what a look has found; `new` become events of the run, unless another look has told them before.
 
-        `to_treat`: it becomes a case for the rules of its experiment.
+        False when the run has moved on meanwhile, or a later look is kept already. `to_treat`: it becomes a case for
+        the rules of its experiment.
         """
 
     def put_looks(self, diagnoses: Sequence[Diagnosis]) -> None:
-        """Keep looks that have found nothing new, many at once; what is kept of a newer attempt stays."""
+        """Keep looks that have found nothing new, many at once; what is kept of a later look stays."""
 
     def remedied(self) -> dict[str, list[dict[str, Any]]]:
         """The tables [[diagnosis]] of the experiments that have any."""

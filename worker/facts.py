@@ -16,6 +16,7 @@ from typing import Any
 
 from store.identity import user_name
 from worker.launch import Launch
+from worker.machine import total_memory_bytes
 
 _ASK_S = 30.0
 _CACHE_S = 600
@@ -35,6 +36,7 @@ def host_facts(environ: Mapping[str, str]) -> dict[str, Any]:
         "user": user_name(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
+        "memory_bytes": total_memory_bytes(),
         "labq": labq_version(),
         "scheduler": scheduler_job(environ),
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from notify.looking.looker import Looker
 from queueing.doorbell import Doorbell, run_channel, worker_channel
 from queueing.repair import repair
 from store.connect import redis_url
@@ -66,6 +67,7 @@ class Keeper:
         *,
         asked_at: float,
         repairs: Rounds,
+        looker: Looker,
     ) -> None:
         """`asked_at`: when, on the monotonic clock, the claim was asked for: its lease counts from then."""
         self._store, self._doorbell, self._settings = store, doorbell, settings
@@ -73,7 +75,7 @@ class Keeper:
         self.terms = terms(run.task, settings)
         self.is_known = False
         self._renewed_at = asked_at
-        self._repairs = repairs
+        self._repairs, self._looker = repairs, looker
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._deaf = threading.Event()
@@ -128,6 +130,8 @@ class Keeper:
             if self._renewed_at >= began and self._repairs.is_due():
                 repaired, judged = self._repair(), judge(self._store, self._doorbell, self._settings, self._worker.name)
                 self._repairs.done(unfinished=repaired or judged)
+            if self._renewed_at >= began:
+                self._looker.turn(self._store, began + self.terms.renew_s / 2 - time.monotonic(), self._stop.is_set)
             soonest_s = 0.05 if self._renewed_at >= began else 1.0  # a server in trouble is not asked all the time
             pause_s = min(self.terms.renew_s, max(soonest_s, self._repairs.in_s()))
 

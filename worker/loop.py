@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from notify.looking.looker import Looker
 from queueing.doorbell import Doorbell, TicketWorker
 from queueing.optimize.tending import LONGEST_S, ask_heavily, tend
 from queueing.repair import release_own, repair
@@ -37,6 +38,8 @@ from worker.tickets import Tickets
 _REDIS_RETRY_S = 1.0
 _FRESH_S = 30.0
 _PRESENCE_S = 1.0
+_LOOKS_S = 0.5
+"""An idle worker looks at what others run, but not while a run waits for it."""
 ASKING = "labq-ask"
 """What the process of an optimizer's step is called."""
 
@@ -229,6 +232,7 @@ class Loop:
             worker=replace(self._worker, gpus=len(gpus), gpus_free=free),
             requests=Requests(),
             repairs=Rounds(self._settings.repair_s),
+            looker=Looker(self._settings, self._worker.name),
             presence=Rounds(_PRESENCE_S),
             tickets=Tickets(doorbell),
             packages=Packages(store, self._settings.home / "cache"),
@@ -265,6 +269,7 @@ class Loop:
                 return Outcome.STUDY, False
             claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
             if claimed is None:
+                station.looker.turn(store, _LOOKS_S)
                 return Outcome.NOTHING, False
             station.tickets.claimed(claimed.run)
             say("claimed", run=claimed.run.id, attempt=claimed.run.attempt, experiment=claimed.run.experiment)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from notify.looking.looker import Looker
 from queueing.doorbell import Doorbell
 from store.settings import Settings
 from store.store import Store
@@ -23,6 +24,7 @@ class Station:
     worker: Worker
     requests: Requests
     repairs: Rounds
+    looker: Looker
     presence: Rounds
     tickets: Tickets
     packages: Packages

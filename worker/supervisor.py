@@ -75,6 +75,7 @@ class Supervisor:
             self._watch.on_call,
             asked_at=claimed.asked_at,
             repairs=station.repairs,
+            looker=station.looker,
         )
 
     def carry_out(self) -> Outcome:

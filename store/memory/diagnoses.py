@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from store.events import as_event
-from store.findings import Diagnosis, Finding
+from store.findings import Diagnosis, Finding, replaces, untold
 from store.glimpses import Glimpse, LastLook
 from store.memory.shared import Shared
 from store.remedies import Case, Remedy
@@ -51,20 +51,23 @@ class Diagnoses(Shared):
             run = self._runs.get(diagnosis.run)
             if run is None or run.attempt != diagnosis.attempt:
                 return False
+            kept = self._diagnoses.get(run.id)
+            if kept is not None and not replaces(diagnosis, kept):
+                return False
             self._diagnoses[run.id] = diagnosis
             if to_treat:
                 self._cases[run.id] = self._cases.get(run.id, 0) + 1
                 self._to_treat.add(run.id)
-            for finding in new:
+            for finding in untold(new, kept, diagnosis.attempt):
                 self._record(run, "finding", **as_event(finding))
             return True
 
     def put_looks(self, diagnoses: Sequence[Diagnosis]) -> None:
-        """Those of newer attempts stay."""
+        """Later ones stay."""
         with self._lock:
             for one in diagnoses:
                 known = self._diagnoses.get(one.run)
-                if known is None or known.attempt <= one.attempt:
+                if known is None or replaces(one, known):
                     self._diagnoses[one.run] = one
 
     def remedied(self) -> dict[str, list[dict[str, Any]]]:

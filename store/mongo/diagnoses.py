@@ -7,7 +7,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from store.events import as_event
-from store.findings import Diagnosis, Finding
+from store.findings import Diagnosis, Finding, replaces, untold
 from store.glimpses import Glimpse, LastLook
 from store.mongo.attempts import Attempts
 from store.mongo.client import Document, Session, guarded
@@ -61,11 +61,15 @@ class Diagnoses(Attempts):
             if loaded is None:
                 return False
             run, now = loaded
+            stored = self.database["diagnoses"].find_one({"_id": run.id}, session=session)
+            kept = _diagnosis(stored) if stored else None
+            if kept is not None and not replaces(diagnosis, kept):
+                return False
             update: Document = {"$set": _values(diagnosis)}
             if to_treat:
                 update = {"$set": {**update["$set"], "treat": True, "experiment": run.experiment}, "$inc": {"case": 1}}
             self.database["diagnoses"].update_one({"_id": run.id}, update, upsert=True, session=session)
-            for finding in new:
+            for finding in untold(new, kept, diagnosis.attempt):
                 self._audit(run, "finding", now, session, **as_event(finding))
             return True
 
@@ -73,11 +77,8 @@ class Diagnoses(Attempts):
 
     @guarded
     def put_looks(self, diagnoses: Sequence[Diagnosis]) -> None:
-        """One write for many; one of a newer attempt, which another has kept meanwhile, stays."""
-        writes = [
-            UpdateOne({"_id": one.run, "attempt": {"$lte": one.attempt}}, {"$set": _values(one)}, upsert=True)
-            for one in diagnoses
-        ]
+        """One write for many. Where a later look is kept nothing matches, and the insert finds the place taken."""
+        writes = [UpdateOne(_earlier(one), {"$set": _values(one)}, upsert=True) for one in diagnoses]
         try:
             if writes:
                 self.database["diagnoses"].bulk_write(writes, ordered=False)
@@ -117,6 +118,17 @@ class Diagnoses(Attempts):
 
 def _same(case: Case) -> Document:
     return {"_id": case.diagnosis.run, "treat": True, "case": case.number}
+
+
+def _earlier(diagnosis: Diagnosis) -> Document:
+    """`replaces` as a filter."""
+    if diagnosis.looked_at is None:
+        return {"_id": diagnosis.run, "attempt": {"$lte": diagnosis.attempt}}
+    before = [{"looked_at": None}, {"looked_at": {"$lt": diagnosis.looked_at}}]
+    return {
+        "_id": diagnosis.run,
+        "$or": [{"attempt": {"$lt": diagnosis.attempt}}, {"attempt": diagnosis.attempt, "$or": before}],
+    }
 
 
 def _values(diagnosis: Diagnosis) -> Document:

@@ -66,7 +66,7 @@ class Excerpts(Connected):
 
 
 def plan(ends: dict[int, int], newest: int, older: int) -> Plan:
-    """`ends`: the last bucket of each attempt. Buckets but the last of an attempt are full; the last has a point at least."""
+    """`ends`: the last bucket of each attempt. That may have a single point, all before it are full."""
     places = [(attempt, bucket) for attempt in sorted(ends) for bucket in range(ends[attempt] + 1)]
     if sum(ends.values()) * BUCKET_POINTS + len(ends) <= newest + older:
         return Plan(whole=tuple(places))

@@ -171,6 +171,31 @@ class TestGlimpses:
         store.put_looks([Diagnosis(run="aaaa", attempt=1, lines=9)])
         assert store.diagnoses(["aaaa"]) == {"aaaa": newer}
 
+    def test_a_look_that_was_frozen_does_not_undo_a_later_one(self, store: Store) -> None:
+        claimed(store)
+        later, frozen = NOW + timedelta(seconds=1), Diagnosis(run="aaaa", attempt=1, looked_at=NOW)
+        kept = Diagnosis(run="aaaa", attempt=1, findings=(STUCK,), looked_at=later)
+        assert store.put_diagnosis(kept, [STUCK])
+        store.put_looks([frozen])
+        assert not store.put_diagnosis(replace(frozen, findings=(STUCK,)), [STUCK])
+        assert store.diagnoses(["aaaa"]) == {"aaaa": kept}
+
+    def test_two_who_look_at_once_tell_it_once(self, store: Store) -> None:
+        claimed(store)
+        for second in range(3):
+            at = NOW + timedelta(seconds=second)
+            assert store.put_diagnosis(Diagnosis(run="aaaa", attempt=1, findings=(STUCK,), looked_at=at), [STUCK])
+        assert [event.event for event in store.events("aaaa")].count("finding") == 1
+
+    def test_what_gets_worse_is_told_again(self, store: Store) -> None:
+        claimed(store)
+        mild = replace(STUCK, severity=Severity.WARNING)
+        for second, finding in enumerate([mild, STUCK, mild]):
+            at = NOW + timedelta(seconds=second)
+            store.put_diagnosis(Diagnosis(run="aaaa", attempt=1, findings=(finding,), looked_at=at), [finding])
+        told = [event.finding for event in store.events("aaaa") if event.finding is not None]
+        assert [finding.severity for finding in told] == [Severity.WARNING, Severity.SEVERE]
+
 
 class TestCases:
     def put(self, store: Store, **changes: Any) -> None:
@@ -198,14 +223,14 @@ class TestCases:
         (case,) = store.cases(10)
         store.close_case(case)
         assert store.cases(10) == []
-        self.put(store)
+        self.put(store, looked_at=NOW + timedelta(hours=1))
         assert [case.remedy for case in store.cases(10)] == [None]
 
     def test_what_was_found_meanwhile_is_a_case_of_its_own(self, store: Store) -> None:
         claimed(store)
         self.put(store)
         (old,) = store.cases(10)
-        self.put(store)
+        self.put(store, looked_at=NOW + timedelta(hours=1))
         assert not store.prescribe(old, Remedy(rule="stuck", because=""))
         store.close_case(old)
         assert len(store.cases(10)) == 1
