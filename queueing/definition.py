@@ -14,13 +14,14 @@ from queueing.optimize.preview import example_block
 from queueing.optimize.spec import Spec, read_spec
 from queueing.placeholders import FILES, fill, mistakes_in, names_in
 from queueing.reading import line_of, read_file
+from queueing.remedies.checking import changed_params, remedy_mistakes
 from queueing.result_command import read_result
 from queueing.space.names import flat
 from queueing.stopping.reading import read_stopping
 from queueing.sweep.block import Block
 from queueing.sweep.reading import read_block
 from queueing.templates import Template, mistakes_in_templates, names_in_templates, read_templates, render
-from queueing.trainer_check import trainer_mistakes
+from queueing.trainer_check import refused, trainer_mistakes
 from queueing.values import Mistake, mistakes_in_values
 from store.errors import BadExperiment
 from store.runs import Task
@@ -49,6 +50,7 @@ def define_table(table: dict[str, Any], text: str, path: Path, settings: Setting
         blocks = [] if found else [example_block(study)]
     mistakes = [_with_line(mistake, text) if is_toml else mistake for mistake in mistakes]
     found += _stopping_mistakes(file, blocks)
+    found += remedy_mistakes(file, blocks, settings)
     mistakes += [at(place, words, text, is_toml=is_toml) for place, words in found]
     if not mistakes:
         mistakes = _name_mistakes(file, blocks, templates)
@@ -214,13 +216,14 @@ def _definition(
         text=text,
         texts=tuple(template.text for template in templates),
         stopping=file.stopping,
+        diagnosis=tuple(rule.model_dump(mode="json") for rule in file.diagnosis),
     )
 
 
 def _run_mistakes(definition: Definition) -> list[str]:
     """What only shows once the values are in place: formats that do not fit, parameters the trainer refuses."""
     if definition.task.trainer:
-        return trainer_mistakes(definition)
+        return trainer_mistakes(definition) or _changed_run_mistakes(definition)
     task = definition.task
     changing = any("{" in argument for argument in (*task.command, *task.result))
     if not changing and not definition.texts:
@@ -229,6 +232,13 @@ def _run_mistakes(definition: Definition) -> list[str]:
         if said := _wrong_in(definition, one.params, one.repeat):
             return [said]
     return []
+
+
+def _changed_run_mistakes(definition: Definition) -> list[str]:
+    """What the trainer would refuse of the runs that rules of the diagnosis try instead."""
+    if not any(rule["change"] for rule in definition.diagnosis):
+        return []
+    return [f"diagnosis: change: {said}" for said in refused(definition, changed_params(definition))]
 
 
 _PLACES = {name: f"/{name}" for name in FILES}

@@ -134,6 +134,7 @@ def _experiment(definition: Definition, now: Any) -> Experiment:
         tags=definition.tags,
         created_at=now,
         stopping=definition.stopping,
+        diagnosis=definition.diagnosis,
     )
 
 

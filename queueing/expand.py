@@ -36,6 +36,7 @@ class Definition:
     texts: tuple[str, ...] = ()
     """Of the templates, in the order of `task.files`."""
     stopping: dict[str, Any] | None = None
+    diagnosis: tuple[dict[str, Any], ...] = ()
     study: Spec | None = None
     """An optimizer makes the runs; the block holds examples of them."""
 

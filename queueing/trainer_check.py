@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from typing import IO
+from collections.abc import Iterable
+from typing import IO, Any
 
 from queueing.expand import Definition, configurations
 
@@ -15,11 +16,16 @@ _MOST_TOLD = 100
 
 
 def trainer_mistakes(definition: Definition) -> list[str]:
-    """What the trainer refuses, each mistake once. Files, not pipes: a million configurations need no memory."""
+    """What the trainer refuses, each mistake once."""
+    return refused(definition, (params for params, _ in configurations(definition)))
+
+
+def refused(definition: Definition, asked_about: Iterable[dict[str, Any]]) -> list[str]:
+    """What the trainer refuses of these parameters. Files, not pipes: a million configurations need no memory."""
     trainer = definition.task.trainer
     assert trainer is not None
     with tempfile.TemporaryFile("w+") as asked, tempfile.TemporaryFile("w+") as answered:
-        for params, _ in configurations(definition):
+        for params in asked_about:
             asked.write(json.dumps(params) + "\n")
         asked.seek(0)
         try:

@@ -21,6 +21,7 @@ from worker.judging import judge
 from worker.listener import listen
 from worker.rounds import Rounds
 from worker.threads import start
+from worker.treating import treat
 
 _FIRST_S = 1.0
 """The claim gave a lease already: a run that is over by then costs no renewal."""
@@ -129,6 +130,7 @@ class Keeper:
             # Only right after a renewal: while our own lease may be over we would release ourselves.
             if self._renewed_at >= began and self._repairs.is_due():
                 repaired, judged = self._repair(), judge(self._store, self._doorbell, self._settings, self._worker.name)
+                treat(self._store, self._doorbell, self._settings, self._worker.name)
                 self._repairs.done(unfinished=repaired or judged)
             if self._renewed_at >= began:
                 self._looker.turn(self._store, began + self.terms.renew_s / 2 - time.monotonic(), self._stop.is_set)

@@ -34,6 +34,7 @@ from worker.station import Station
 from worker.stopping import STOP_SIGNALS, Requests, means_hurry
 from worker.supervisor import Supervisor
 from worker.tickets import Tickets
+from worker.treating import treat
 
 _REDIS_RETRY_S = 1.0
 _FRESH_S = 30.0
@@ -308,6 +309,7 @@ class Loop:
         if station.repairs.is_due():
             repair(station.store, station.doorbell, self._settings, self._worker.name)
             unfinished = judge(station.store, station.doorbell, self._settings, self._worker.name)
+            treat(station.store, station.doorbell, self._settings, self._worker.name)
             station.repairs.done(unfinished=unfinished)
 
     def _studies_want_more(self, station: Station) -> bool:

@@ -11,7 +11,7 @@ from store.settings import Settings
 from store.store import Store
 
 ROUND_S = 5.0
-"""More often than one run is looked at, so that whatever ends is looked at soon; a round with nothing to do is cheap."""
+"""More often than one run is looked at, so that whatever ends is looked at soon; a round without a look is cheap."""
 ENDED_AT_MOST = 100
 
 

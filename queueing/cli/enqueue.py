@@ -115,6 +115,7 @@ def _understood(definition: "Definition") -> str:
         lines.append(f"  needs     {', '.join(need for need in needs if need)}")
     if definition.stopping is not None:
         lines += _stopping_lines(definition.stopping)
+    lines += _diagnosis_lines(definition.diagnosis)
     if definition.notify.to:
         lines.append(f"  mail      {', '.join(definition.notify.to)} when {' or '.join(definition.notify.on)}")
     return "\n".join(lines)
@@ -126,6 +127,12 @@ def _stopping_lines(table: dict[str, Any]) -> list[str]:
 
     rules = stopping_of(table)
     return [f"  stopping  {better_words(rules)}", *(f"            {line}" for line in rule_lines(rules))]
+
+
+def _diagnosis_lines(tables: tuple[dict[str, Any], ...]) -> list[str]:
+    from queueing.remedies.words import rule_words
+
+    return [f"  {'diagnosis' if number == 0 else '':<9} {words}" for number, words in enumerate(rule_words(tables))]
 
 
 def _begun(definition: "Definition", ids: tuple[str, ...], warm: int) -> str:

@@ -1,0 +1,1 @@
+"""What is done about findings: `[[diagnosis]]` of an experiment file, and the round that carries it out."""
