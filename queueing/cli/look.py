@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from queueing.cli.context import opened_store, print_json
 from queueing.cli.resources import print_resources
@@ -10,7 +11,8 @@ from queueing.cli.words import param_words, state_words
 from queueing.placeholders import FILES, fill
 from queueing.units import format_duration, format_size
 from store.errors import ExitCode, UserError
-from store.runs import Attempt, Run
+from store.findings import Diagnosis
+from store.runs import Attempt, Run, short
 from store.samples import Sample
 from store.store import Store
 
@@ -27,11 +29,16 @@ def show(options: argparse.Namespace) -> int:
         checkpoints = store.checkpoints(run.id)
         notices = store.notices(run.id)
         artifacts, now = store.artifacts(run.id), store.now()
+        diagnosis = store.diagnoses([run.id]).get(run.id)
     if options.json:
-        print_json({"run": run, "checkpoints": checkpoints, "notices": notices, "artifacts": artifacts})
+        findings = diagnosis.findings if diagnosis else ()
+        told = {"run": run, "checkpoints": checkpoints, "notices": notices, "artifacts": artifacts}
+        print_json({**told, "findings": findings})
         return ExitCode.OK
     for name, text in _facts(run, now):
         print(f"{name:<12} {text}")
+    for line in _finding_lines(run, diagnosis):
+        print(f"{'found':<12} {line}")
     for attempt in run.history:
         print(f"{'attempt ' + str(attempt.number):<12} {_attempt_words(attempt)}")
     for checkpoint in checkpoints:
@@ -44,6 +51,16 @@ def show(options: argparse.Namespace) -> int:
         said = f": {notice.error}" if notice.error else ""
         print(f"{'mail':<12} {notice.about} to {', '.join(notice.to)}: {notice.state}{said}")
     return ExitCode.OK
+
+
+def _finding_lines(run: Run, diagnosis: Diagnosis | None) -> list[str]:
+    """What stands, in a line each."""
+    standing = diagnosis.standing if diagnosis else ()
+    lines = []
+    for finding in sorted(standing, key=lambda one: -one.severity.rank):
+        about = f" ({finding.about})" if finding.about else ""
+        lines.append(f"{finding.severity}: {finding.disease}{about}: {finding.evidence}")
+    return [*lines, f"more: labq diagnose {short(run.id)}"] if lines else []
 
 
 def _show_resources(run: Run, samples: list[Sample], *, as_json: bool) -> int:
@@ -82,6 +99,10 @@ def _facts(run: Run, now: datetime) -> list[tuple[str, str]]:
     for name, summary in run.summary.items():
         best = f"min {summary.min:.6g} at {summary.min_step}" if summary.min is not None else ""
         facts.append((name[:12], f"{summary.last:.6g} at step {summary.last_step}; {best}; {summary.count} points"))
+    if after := run.provenance.get("after"):
+        facts.append(("after", f"{after['run']}, because of {after['finding']}, with {_changed(after['change'])}"))
+    if follows := run.provenance.get("followed_by"):
+        facts.append(("tried anew", follows))
     if run.ending and run.ending.message:
         facts.append(("said", run.ending.message))
     if run.remark and run.remark not in [refusal.message for refusal in run.refusals]:
@@ -90,6 +111,10 @@ def _facts(run: Run, now: datetime) -> list[tuple[str, str]]:
         again = "asked again" if refusal.until <= now else f"until {refusal.until:%H:%M:%S} UTC"
         facts.append(("refused by", f"{refusal.by}, {again}: {refusal.message}"))
     return facts + _git_facts(run)
+
+
+def _changed(change: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in change.items())
 
 
 def _git_facts(run: Run) -> list[tuple[str, str]]:

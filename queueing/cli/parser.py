@@ -78,6 +78,7 @@ def _looking(verb: _Verb) -> None:
     verb("results", "queueing.cli.results:results", "tables of results, on the terminal or as files", results_options)
     verb("show", "queueing.cli.look:show", "show everything about a run", _run, _show)
     verb("logs", "queueing.cli.logs:logs", "print a run's output", _run, _logs)
+    verb("diagnose", "notify.looking.cli:diagnose", "say what is wrong with a run or an experiment", _diagnose)
     verb("plot", "notify.cli:plot", "draw a run's curves, here and as PNG", _run, _plot)
     verb("tensorboard", "queueing.cli.export:tensorboard", "write runs as TensorBoard's event files", _into_tensorboard)
     verb("mlflow", "queueing.cli.export:mlflow", "copy runs into an MLflow tracking store", _into_mlflow)
@@ -340,6 +341,12 @@ def _worker(parser: argparse.ArgumentParser) -> None:
 
 def _notify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="send what is owed now, then leave")
+
+
+def _diagnose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", metavar="RUN|EXPERIMENT", help="id of a run, or its first characters; or an experiment")
+    parser.add_argument("--watch", action="store_true", help="look again every 5 s until all runs have ended")
+    parser.epilog = "Exit code: 0 when nothing severe is wrong, 1 when something is."
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:

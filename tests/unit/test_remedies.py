@@ -346,7 +346,7 @@ class TestFiles:
             define(file(sweep + rules), Settings())
 
     def test_an_optimizer_makes_its_runs_itself(self, file: Any) -> None:
-        optimizer = '[optimizer]\nengine = "random"\nmetric = "loss"\ntrials = 3\n[optimizer.params]\nsize = {low = 1, high = 3}\n'
+        optimizer = '[optimizer]\nmetric = "loss"\ntrials = 3\n[optimizer.params]\nsize = {low = 1, high = 3}\n'
         rules = '[[diagnosis]]\non = "plateau"\ndo = "requeue"\nchange = {lr = "* 2"}\n'
         with pytest.raises(BadExperiment, match=r"\[optimizer\] makes the runs"):
             define(file(optimizer + rules), Settings())
