@@ -130,10 +130,9 @@ class Keeper:
             # Only right after a renewal: while our own lease may be over we would release ourselves.
             if self._renewed_at >= began and self._repairs.is_due():
                 repaired, judged = self._repair(), judge(self._store, self._doorbell, self._settings, self._worker.name)
-                treat(self._store, self._doorbell, self._settings, self._worker.name)
                 self._repairs.done(unfinished=repaired or judged)
             if self._renewed_at >= began:
-                self._looker.turn(self._store, began + self.terms.renew_s / 2 - time.monotonic(), self._stop.is_set)
+                self._look(began + self.terms.renew_s / 2)
             soonest_s = 0.05 if self._renewed_at >= began else 1.0  # a server in trouble is not asked all the time
             pause_s = min(self.terms.renew_s, max(soonest_s, self._repairs.in_s()))
 
@@ -157,6 +156,12 @@ class Keeper:
         elif wish is not None or (order is not None and not order.after_current):
             self._tell(Call.LEAVE)
         return True
+
+    def _look(self, until: float) -> None:
+        """Look at runs, and act on what was found: until then, on the monotonic clock."""
+        if self._looker.is_due():
+            self._looker.turn(self._store, until - time.monotonic(), self._stop.is_set)
+            treat(self._store, self._doorbell, self._settings, self._worker.name)
 
     def _repair(self) -> bool:
         """One round; whether another should follow soon."""

@@ -270,7 +270,7 @@ class Loop:
                 return Outcome.STUDY, False
             claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
             if claimed is None:
-                station.looker.turn(store, _LOOKS_S)
+                self._look_around(station)
                 return Outcome.NOTHING, False
             station.tickets.claimed(claimed.run)
             say("claimed", run=claimed.run.id, attempt=claimed.run.attempt, experiment=claimed.run.experiment)
@@ -309,8 +309,13 @@ class Loop:
         if station.repairs.is_due():
             repair(station.store, station.doorbell, self._settings, self._worker.name)
             unfinished = judge(station.store, station.doorbell, self._settings, self._worker.name)
-            treat(station.store, station.doorbell, self._settings, self._worker.name)
             station.repairs.done(unfinished=unfinished)
+
+    def _look_around(self, station: Station) -> None:
+        """At what others run, and at what has ended; what is found is acted upon."""
+        if station.looker.is_due():
+            station.looker.turn(station.store, _LOOKS_S)
+            treat(station.store, station.doorbell, self._settings, self._worker.name)
 
     def _studies_want_more(self, station: Station) -> bool:
         """What is light is done here: once a second, and after every trial. Whether something heavy is left."""

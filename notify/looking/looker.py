@@ -28,12 +28,16 @@ class Looker:
         self._round_s = min(ROUND_S, settings.diagnose_s)
         self._next_at = time.monotonic()
 
+    def is_due(self) -> bool:
+        """Whether it is time for a turn."""
+        return time.monotonic() >= self._next_at
+
     def turn(self, store: Store, at_most_s: float, leave: Callable[[], bool] = _never) -> None:
         """One round, if it is time and nobody else is at it. Raises nothing.
 
         It ends `at_most_s` seconds after its begin, or when asked to `leave`, but for the look that it is at.
         """
-        if time.monotonic() < self._next_at:
+        if not self.is_due():
             return
         deadline, pause_s = time.monotonic() + at_most_s, self._round_s
         try:

@@ -82,7 +82,7 @@ def _whole(finding: Finding) -> list[RenderableType]:
 
 
 def _below(text: Text) -> Padding:
-    return Padding(text, (0, 0, 0, 10))
+    return Padding(text, (0, 0, 0, 10), expand=False)
 
 
 def _grouped(found: list[Found]) -> list[RenderableType]:
