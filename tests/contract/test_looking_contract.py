@@ -10,7 +10,7 @@ import pytest
 from store.experiments import Experiment
 from store.findings import Diagnosis, Disease, Finding, Severity
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment
+from store.metrics import Point, Shipment, segments
 from store.mongo import MongoStore
 from store.remedies import Remedy
 from store.runs import Ending, Run, Task
@@ -51,7 +51,7 @@ def report(store: Store, run: Run, names: list[str], count: int, *, first: int =
     shipped = store.run(run.id).shipped
     shipment = Shipment(
         events_from=shipped.events_bytes, events_to=shipped.events_bytes + count, lines_to=first + count,
-        points=tuple(points), output_from=0,
+        segments=segments(points), output_from=0,
     )  # fmt: skip
     store.ship(run.id, run.attempt, shipment, {})
 
@@ -85,7 +85,7 @@ class TestExcerpts:
                 Point(name="loss", step=attempt * 10 + i, time=1.0, value=1.0, line=i + 1, index=i) for i in range(3)
             )
             store.ship(
-                run.id, attempt, Shipment(events_from=0, events_to=3, lines_to=3, points=points, output_from=0), {}
+                run.id, attempt, Shipment(events_from=0, events_to=3, lines_to=3, segments=segments(points), output_from=0), {}
             )
             store.settle(run.id, attempt, Settlement(state=State.QUEUED))
             assert store.claim(WORKER, 60.0) is not None

@@ -17,7 +17,7 @@ from store.errors import StoreUnavailable
 from store.findings import Disease, Finding, Severity
 from store.glimpses import Glimpse, LastLook
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment, summarize
+from store.metrics import Point, Shipment, segments, summarize
 from store.runs import Ending, Run, Shipped, Task
 from store.settings import Settings
 from store.states import State
@@ -112,8 +112,8 @@ class Lab:
         line, time = run.shipped.events_lines + 1, self.now.timestamp()
         points = (Point(name="loss", step=step, time=time, value=value, line=line, index=line - 1),)
         size = run.shipped.events_bytes
-        shipment = Shipment(events_from=size, events_to=size + 1, lines_to=line, points=points, output_from=0)
-        self.store.ship(name, run.attempt, shipment, summarize(run.summary, points))
+        shipment = Shipment(events_from=size, events_to=size + 1, lines_to=line, segments=segments(points), output_from=0)
+        self.store.ship(name, run.attempt, shipment, summarize(run.summary, segments(points)))
 
     def pass_by(self, seconds: float = 40.0) -> int:
         """A round after so much time; how many looks were made."""
