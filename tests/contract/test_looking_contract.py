@@ -85,7 +85,10 @@ class TestExcerpts:
                 Point(name="loss", step=attempt * 10 + i, time=1.0, value=1.0, line=i + 1, index=i) for i in range(3)
             )
             store.ship(
-                run.id, attempt, Shipment(events_from=0, events_to=3, lines_to=3, segments=segments(points), output_from=0), {}
+                run.id,
+                attempt,
+                Shipment(events_from=0, events_to=3, lines_to=3, segments=segments(points), output_from=0),
+                {},
             )
             store.settle(run.id, attempt, Settlement(state=State.QUEUED))
             assert store.claim(WORKER, 60.0) is not None

@@ -112,7 +112,9 @@ class Lab:
         line, time = run.shipped.events_lines + 1, self.now.timestamp()
         points = (Point(name="loss", step=step, time=time, value=value, line=line, index=line - 1),)
         size = run.shipped.events_bytes
-        shipment = Shipment(events_from=size, events_to=size + 1, lines_to=line, segments=segments(points), output_from=0)
+        shipment = Shipment(
+            events_from=size, events_to=size + 1, lines_to=line, segments=segments(points), output_from=0
+        )
         self.store.ship(name, run.attempt, shipment, summarize(run.summary, segments(points)))
 
     def pass_by(self, seconds: float = 40.0) -> int:
