@@ -15,7 +15,7 @@ class Damage(StrEnum):
     DAMAGED_CHECKPOINT = "damaged-checkpoint"
     """A checkpoint without its file, or with a part of it."""
     HISTORY_WITHOUT_RUN = "history-without-run"
-    """Points, output, samples, events or checkpoints of a run that is not there."""
+    """Points, output, samples, events, checkpoints or findings of a run that is not there."""
     ABANDONED_UPLOAD = "abandoned-upload"
     """What a killed process had begun to store."""
     ORPHANED_FILE = "orphaned-file"

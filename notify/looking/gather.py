@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from notify.clean import clean
 from notify.diagnosis.chart import OLDER_POINTS, OUTPUT_BYTES, RECENT_POINTS, Chart, Siblings, thinned
 from store.findings import Diagnosis
+from store.logbook import warn
 from store.metrics import BUCKET_POINTS, Series
 from store.runs import Attempt, MetricSummary, Run
 from store.states import State
@@ -111,9 +112,13 @@ def siblings_of(runs: Iterable[Run], run: Run, now: datetime) -> Siblings:
 
 
 def experiments_runs(store: Store, experiment: str) -> Sequence[Run]:
-    """The newest ones that run or have finished."""
+    """The newest ones that run or have finished; none where one of them cannot be read."""
     asked = RunQuery(experiment=experiment, states=(State.RUNNING, State.FINISHED), limit=MOST_SIBLINGS)
-    return store.runs(asked)
+    try:
+        return store.runs(asked)
+    except ValueError as error:  # a document that was spoiled by hand
+        warn("siblings-not-readable", experiment=experiment, error=str(error).split("\n")[0])
+        return ()
 
 
 def _pace(run: Run, now: datetime) -> tuple[float, float] | None:

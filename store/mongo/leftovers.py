@@ -10,7 +10,9 @@ from store.mongo.damaged_checkpoints import DamagedCheckpoints
 from store.mongo.pages import PAGE, distinct_pages
 from store.notices import NoticeState
 
-HISTORIES = ("metrics", "logs", "samples", "events", "checkpoints")
+HISTORIES = ("metrics", "logs", "samples", "events", "checkpoints", "diagnoses")
+_KEYED = frozenset({"diagnoses"})
+"""Of these a run has one document, whose id is the run's."""
 _DELETE_AT_ONCE = 100
 _DAY_MS = 86_400_000
 """No lease lasts that long: one that says so was written by a wrong clock, or by hand."""
@@ -21,7 +23,7 @@ class Leftovers(DamagedCheckpoints):
 
     def _histories(self) -> Iterator[Fault]:
         for place in HISTORIES:
-            for page in distinct_pages(self.database[place], "run"):
+            for page in distinct_pages(self.database[place], _run_in(place)):
                 there = {run["_id"] for run in self.database["runs"].find({"_id": {"$in": page}}, {"_id": 1})}
                 for run in page:
                     if run not in there:
@@ -46,7 +48,7 @@ class Leftovers(DamagedCheckpoints):
 
     # ── mending ──
     def _mend_history(self, fault: Fault) -> bool:
-        found = self.database[fault.place].find({"run": fault.id}, {"_id": 1}).limit(_DELETE_AT_ONCE)
+        found = self.database[fault.place].find({_run_in(fault.place): fault.id}, {"_id": 1}).limit(_DELETE_AT_ONCE)
         removed = False
         while piece := list(found.clone()):
             if not self._delete_piece(fault, [one["_id"] for one in piece]):
@@ -84,6 +86,10 @@ class Leftovers(DamagedCheckpoints):
     def _mend_notice(self, fault: Fault) -> bool:
         freed = self.database["outbox"].update_one({"_id": fault.id, **_ODD_NOTICE}, {"$set": {"lease": None}})
         return freed.modified_count == 1
+
+
+def _run_in(place: str) -> str:
+    return "_id" if place in _KEYED else "run"
 
 
 def _unseen(stale_s: float) -> Document:

@@ -16,6 +16,7 @@ from queueing.doorbell import Doorbell, TicketWorker, ticket_id
 from queueing.mending import all_checks, look, mend
 from store.connect import redis_url
 from store.damage import Damage, Fault
+from store.findings import Diagnosis
 from store.metrics import Point, Shipment, segments
 from store.mongo import MongoStore
 from store.mongo.pages import PAGE, _distinct, distinct_pages, pages
@@ -280,13 +281,15 @@ def test_the_history_of_a_run_that_is_gone_goes_too(patient: Patient) -> None:
     patient.rest("r")
     logs = [{"run": "r", "attempt": 2, "offset": n, "data": b"x"} for n in range(250)]
     patient.store.database["logs"].insert_many(logs)
+    patient.store.put_looks([Diagnosis(run="r", attempt=1, over=True)])
     patient.store.database["runs"].delete_one({"_id": "r"})
     places = {fault.place for one in look(patient.checks(), lambda _: None) for fault in one.faults}
-    assert {"metrics", "logs", "samples", "events", "checkpoints"} <= places
+    assert {"metrics", "logs", "samples", "events", "checkpoints", "diagnoses"} <= places
     patient.expect(Damage.HISTORY_WITHOUT_RUN, Damage.ABANDONED_UPLOAD, Damage.ORPHANED_FILE)
     for name in ("metrics", "logs", "samples", "events", "checkpoints", "uploads"):
         assert patient.store.database[name].count_documents({"run": "r"}) == 0, name
     assert patient.store.artifacts("r") == []
+    assert patient.store.diagnoses(["r"]) == {}
 
 
 def test_the_history_of_a_run_that_came_back_stays(patient: Patient) -> None:
