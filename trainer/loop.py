@@ -193,7 +193,11 @@ class Loop:
     def _metrics(self, sums: Doubles) -> dict[str, float]:
         state = self.state
         train_loss = float(state.sums[2] / state.sums[3])
-        metrics = {"epoch": float(state.epoch + 1), "train_loss": train_loss, **self.model.training_metrics(state.weights, train_loss)}
+        metrics = {
+            "epoch": float(state.epoch + 1),
+            "train_loss": train_loss,
+            **self.model.training_metrics(state.weights, train_loss),
+        }
         if sums[1]:
             metrics |= {"val_loss": float(sums[0] / sums[1]), **self.model.validation_metrics(sums)}
         if not self.config.optimizer.is_full_batch:

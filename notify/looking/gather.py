@@ -1,11 +1,11 @@
 """One run as the rules of the diagnosis want it: a bounded read of the store, whatever the run has reported."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from notify.clean import clean
-from notify.diagnosis.chart import OLDER_POINTS, OUTPUT_BYTES, RECENT_POINTS, Chart, Siblings, thinned
+from notify.diagnosis.chart import OLDER_POINTS, OUTPUT_BYTES, RECENT_POINTS, Chart, Points, Siblings, thinned
 from store.findings import Diagnosis
 from store.logbook import warn
 from store.metrics import BUCKET_POINTS, Series
@@ -43,7 +43,7 @@ def chart_of(store: Store, run: Run, last: Diagnosis | None, now: datetime, sibl
     )
 
 
-def series_of(store: Store, run: Run) -> dict[str, Series]:
+def series_of(store: Store, run: Run) -> dict[str, Points]:
     """Those with the names of losses first, should there be too many."""
     names = sorted(run.summary, key=lambda name: ("loss" not in name and "norm" not in name, name))[:MOST_METRICS]
     found = store.series_in_part(run.id, names, RECENT_POINTS, OLDER_POINTS + _WHOLE_POINTS)
@@ -77,11 +77,11 @@ def _with(series: Series, step: int, value: float) -> Series:
     )
 
 
-def last_event_at(run: Run, last: Diagnosis | None, series: dict[str, Series], now: datetime) -> datetime | None:
+def last_event_at(run: Run, last: Diagnosis | None, series: Mapping[str, Points], now: datetime) -> datetime | None:
     """Points have times; other lines, such as progress, are only seen to have come since the last look."""
     if run.shipped.attempt != run.attempt or run.shipped.events_lines == 0:
         return None
-    newest = max((one.times[-1] for one in series.values() if one.times), default=None)
+    newest = max((float(one.times[-1]) for one in series.values() if len(one.times)), default=None)
     at = None if newest is None else datetime.fromtimestamp(newest, UTC)
     if last is not None and last.lines == run.shipped.events_lines:
         return max((one for one in (at, last.lines_at) if one is not None), default=None)
