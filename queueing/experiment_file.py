@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from queueing.optimize.table import OptimizerTable
-from queueing.remedies.table import RuleTable
+from queueing.remedies.table import RemedyTable
 from queueing.sweep.block import MOST_RUNS
 from queueing.units import parse_duration, parse_size
 from store.runs import Notify, Resources, Retry
@@ -183,7 +183,7 @@ class ExperimentFile(Table):
     notify: NotifyTable = Field(default_factory=NotifyTable)
     sweep: Sweeps = Field(default_factory=SweepTable)
     stopping: dict[str, Any] | None = None
-    diagnosis: Annotated[list[RuleTable], Field(max_length=50)] = Field(default_factory=list)
+    diagnosis: Annotated[list[RemedyTable], Field(max_length=50)] = Field(default_factory=list)
     optimizer: OptimizerTable | None = None
 
     @property

@@ -130,9 +130,9 @@ def _stopping_lines(table: dict[str, Any]) -> list[str]:
 
 
 def _diagnosis_lines(tables: tuple[dict[str, Any], ...]) -> list[str]:
-    from queueing.remedies.words import rule_words
+    from queueing.remedies.words import remedy_words
 
-    return [f"  {'diagnosis' if number == 0 else '':<9} {words}" for number, words in enumerate(rule_words(tables))]
+    return [f"  {'diagnosis' if number == 0 else '':<9} {words}" for number, words in enumerate(remedy_words(tables))]
 
 
 def _begun(definition: "Definition", ids: tuple[str, ...], warm: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from queueing.keys import run_id, run_key
 from queueing.remedies.change import new_values, with_values
-from queueing.remedies.table import Do, RuleTable
+from queueing.remedies.table import Do, RemedyTable
 from store.findings import Finding
 from store.judged import Judged
 from store.remedies import Remedy
@@ -22,7 +22,7 @@ def ruling_name(disease: str) -> str:
     return f"diagnosis: {disease}"
 
 
-def decide(run: Run, findings: Iterable[Finding], rules: Sequence[RuleTable]) -> Remedy | None:
+def decide(run: Run, findings: Iterable[Finding], rules: Sequence[RemedyTable]) -> Remedy | None:
     """What is to be done about a run with these standing findings; None: nothing, or nothing any more.
 
     The strongest of the rules counts, and among equals the first. A run that somebody has stopped, or that somebody has
@@ -46,7 +46,7 @@ def decide(run: Run, findings: Iterable[Finding], rules: Sequence[RuleTable]) ->
     return None if run.state in ENDED else remedy
 
 
-def _with_change(remedy: Remedy, run: Run, rule: RuleTable) -> Remedy | None:
+def _with_change(remedy: Remedy, run: Run, rule: RemedyTable) -> Remedy | None:
     """Where it has been tried often enough, or cannot be changed, the run is only stopped, and is told why."""
     only_stopped = None if run.state in ENDED else remedy
     before = line_of(run)

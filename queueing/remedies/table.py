@@ -38,7 +38,7 @@ def _chosen(kind: type[StrEnum]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-class RuleTable(BaseModel):
+class RemedyTable(BaseModel):
     """One rule. `severity`: at least so severe. `most`: how often runs of one line are followed by a changed one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -56,13 +56,13 @@ class RuleTable(BaseModel):
         return finding.disease in self.on and finding.severity.rank >= self.severity.rank
 
 
-def rules_of(tables: Sequence[dict[str, Any]]) -> tuple[RuleTable, ...]:
+def rules_of(tables: Sequence[dict[str, Any]]) -> tuple[RemedyTable, ...]:
     """Rules that were checked before they were stored. Raises ValueError when a newer labq has stored them."""
-    return tuple(RuleTable.model_validate(table) for table in tables)
+    return tuple(RemedyTable.model_validate(table) for table in tables)
 
 
 def mistakes_in_rules(
-    rules: Sequence[RuleTable], values: dict[str, list[Any]], *, has_optimizer: bool, has_recipients: bool
+    rules: Sequence[RemedyTable], values: dict[str, list[Any]], *, has_optimizer: bool, has_recipients: bool
 ) -> list[Mistake]:
     """What is wrong with rules whose keys are each fine. `values`: some that each parameter (dotted name) may have."""
     found: list[Mistake] = []
@@ -81,7 +81,7 @@ def mistakes_in_rules(
 
 
 def _requeue_mistakes(
-    rule: RuleTable, values: dict[str, list[Any]], at: tuple[str | int, ...], *, has_optimizer: bool
+    rule: RemedyTable, values: dict[str, list[Any]], at: tuple[str | int, ...], *, has_optimizer: bool
 ) -> Iterable[Mistake]:
     if has_optimizer:
         yield (*at, "do"), 'is "requeue", and [optimizer] makes the runs of this experiment; allowed: warn, mail, stop'

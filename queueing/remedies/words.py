@@ -3,25 +3,25 @@
 from collections.abc import Sequence
 from typing import Any
 
-from queueing.remedies.table import Do, RuleTable, rules_of
+from queueing.remedies.table import Do, RemedyTable, rules_of
 from store.findings import Severity
 
 
-def rule_words(tables: Sequence[dict[str, Any]]) -> list[str]:
+def remedy_words(tables: Sequence[dict[str, Any]]) -> list[str]:
     """One line per rule."""
     return [_words(rule) for rule in rules_of(tables)]
 
 
-def _words(rule: RuleTable) -> str:
+def _words(rule: RemedyTable) -> str:
     least = "" if rule.severity is Severity.NOTE else f" ({rule.severity}{'' if _is_worst(rule) else ' or worse'})"
     return f"{' or '.join(rule.on)}{least}: {_done(rule)}"
 
 
-def _is_worst(rule: RuleTable) -> bool:
+def _is_worst(rule: RemedyTable) -> bool:
     return rule.severity is Severity.SEVERE
 
 
-def _done(rule: RuleTable) -> str:
+def _done(rule: RemedyTable) -> str:
     if rule.do is Do.REQUEUE:
         change = ", ".join(f"{name} {_how(value)}" for name, value in rule.change.items())
         often = "once" if rule.most == 1 else f"{rule.most} times at most"

@@ -12,8 +12,8 @@ from queueing.doorbell import Doorbell
 from queueing.remedies.change import changed, new_values
 from queueing.remedies.deciding import decide, ruling_name, successor
 from queueing.remedies.round import treat_runs
-from queueing.remedies.table import RuleTable
-from queueing.remedies.words import rule_words
+from queueing.remedies.table import RemedyTable
+from queueing.remedies.words import remedy_words
 from store.changes import Change, resumed
 from store.errors import BadExperiment, StoreUnavailable
 from store.experiments import Experiment
@@ -34,8 +34,8 @@ REQUEUE = {"on": "divergence", "do": "requeue", "change": {"lr": "/ 10"}, "most"
 SETTINGS = Settings(repair_s=0.001)
 
 
-def rule(**said: Any) -> RuleTable:
-    return RuleTable.model_validate({"on": "divergence", "do": "stop", **said})
+def rule(**said: Any) -> RemedyTable:
+    return RemedyTable.model_validate({"on": "divergence", "do": "stop", **said})
 
 
 def a_run(**changes: Any) -> Run:
@@ -82,12 +82,12 @@ class TestDeciding:
         assert decide(a_run(), [BAD], [rule(do="warn"), rule(do="mail")]) is None
 
     def test_the_strongest_rule_counts(self) -> None:
-        remedy = decide(a_run(), [BAD], [rule(), RuleTable.model_validate(REQUEUE)])
+        remedy = decide(a_run(), [BAD], [rule(), RemedyTable.model_validate(REQUEUE)])
         assert remedy is not None
         assert (remedy.change, remedy.number) == ({"lr": 0.01}, 1)
 
     def test_the_line_of_a_run_is_only_so_long(self) -> None:
-        rules = [RuleTable.model_validate(REQUEUE)]
+        rules = [RemedyTable.model_validate(REQUEUE)]
         second = decide(a_run(provenance={"after": {"number": 1}}), [BAD], rules)
         third = decide(a_run(provenance={"after": {"number": 2}}), [BAD], rules)
         assert second is not None
@@ -100,12 +100,12 @@ class TestDeciding:
     def test_what_people_have_said_counts_more(self) -> None:
         let_go = Judged(overruled=(Ruling(rule=ruling_name("divergence")),))
         for run in (a_run(wish=Wish.CANCEL), a_run(state=State.CANCELLED), a_run(judged=let_go)):
-            assert decide(run, [BAD], [rule(), RuleTable.model_validate(REQUEUE)]) is None
+            assert decide(run, [BAD], [rule(), RemedyTable.model_validate(REQUEUE)]) is None
 
     def test_a_run_that_has_failed_by_itself_is_tried_anew_but_not_stopped(self) -> None:
         failed = a_run(state=State.FAILED, reason=Reason.DIVERGED)
         assert decide(failed, [BAD], [rule()]) is None
-        remedy = decide(failed, [BAD], [RuleTable.model_validate(REQUEUE)])
+        remedy = decide(failed, [BAD], [RemedyTable.model_validate(REQUEUE)])
         assert remedy is not None
         assert remedy.change == {"lr": 0.01}
 
@@ -169,7 +169,7 @@ class Deadly:
 
 def a_lab(*tables: dict[str, Any]) -> MemoryStore:
     store = MemoryStore()
-    rules = tuple(RuleTable.model_validate(table).model_dump(mode="json") for table in tables)
+    rules = tuple(RemedyTable.model_validate(table).model_dump(mode="json") for table in tables)
     store.add_experiment(Experiment(name="exp", owner="me", source="f", text="", created_at=NOW, diagnosis=rules))
     store.add_runs([a_run(state=State.QUEUED, attempt=0)])
     run = store.claim(Worker(name="w", host="h", pid=1), 1e6)
@@ -305,7 +305,7 @@ class TestFiles:
             'change = {lr = "/ 10", opt = "adam"}\nmost = 2\n[[diagnosis]]\non = "plateau"\ndo = "stop"\n'
         )
         definition = define(file(rules), Settings())
-        assert rule_words(definition.diagnosis) == [
+        assert remedy_words(definition.diagnosis) == [
             "divergence or not-finite (severe): stop, and try anew with lr / 10, opt = adam, 2 times at most",
             "plateau (warning or worse): stop",
         ]
