@@ -16,7 +16,6 @@ from store.events import Event
 from store.experiments import Experiment
 from store.findings import Diagnosis, Finding
 from store.glances import Beyond, Pulse, Stroke
-
 from store.glimpses import Glimpse
 from store.grouping import Group, Grouping
 from store.metrics import Curve, LogChunk, Series, Shipment
