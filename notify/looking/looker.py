@@ -41,7 +41,8 @@ class Looker:
             return
         deadline, pause_s = time.monotonic() + at_most_s, self._round_s
         try:
-            if store.lock("diagnosis", self._owner, self._round_s, gap_s=self._round_s) is None:
+            # For half a round: one who always comes back in time would shut out others, whose settings may differ.
+            if store.lock("diagnosis", self._owner, self._round_s / 2, gap_s=self._round_s) is None:
                 pause_s = self._settings.diagnose_s  # somebody else is at it; a thousand need not ask all the time
             elif self._look(store, lambda: time.monotonic() > deadline or leave()):
                 pause_s = 0.0
