@@ -1,5 +1,7 @@
 """A message owed to somebody: recorded in the same write as what caused it, sent at least once."""
 
+import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,6 +10,8 @@ from store.findings import Finding
 from store.occasions import Occasion
 from store.runs import Run
 from store.states import ENDED, State
+
+_IN_MESSAGE_IDS = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 
 class NoticeState(StrEnum):
@@ -61,8 +65,17 @@ class Notice:
 
     @property
     def message_id(self) -> str:
-        """The fixed Message-ID: a mail sent twice is seen as one by the reader's mailbox."""
-        return f"<{self.id}@labq>"
+        """The fixed Message-ID: a mail sent twice is seen as one by the reader's mailbox.
+
+        The moment is part of it, for the same run may be in two databases, and mailboxes drop what they have seen.
+        """
+        name = (
+            self.id
+            if _IN_MESSAGE_IDS.fullmatch(self.id)
+            else hashlib.sha256(self.id.encode(errors="replace")).hexdigest()[:32]
+        )
+        moment = f".{int(self.created_at.timestamp() * 1000):x}" if self.created_at else ""
+        return f"<{name}{moment}@labq>"
 
 
 def notices_for(run: Run, new: State) -> tuple[Notice, ...]:

@@ -66,7 +66,7 @@ def test_a_mail_with_curve_arrives_at_everybody(store: MemoryStore, server: Mail
     assert mail["To"] == "me@lab.example, you@lab.example"
     assert mail["From"] == "labq@lab.example"
     assert mail["Subject"] == "[labq] weather 3f9k2m7q failed (error)"
-    assert mail["Message-ID"] == "<3f9k2m7qabcd-1-failed@labq>"
+    assert mail["Message-ID"].startswith("<3f9k2m7qabcd-1-failed.")
     types = [part.get_content_type() for part in mail.walk()]
     assert types == ["multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png"]
     assert "last words" in next(mail.walk()).get_payload(0).get_content()  # type: ignore[union-attr]
@@ -159,7 +159,8 @@ def test_without_a_server_mails_become_files_which_is_said_once(
         sender = make_sender(chosen)
         assert Notifier(store, sender, chosen).send_all() == 1
     assert isinstance(sender, FileSender)
-    assert [path.name for path in (tmp_path / "mail").iterdir()] == ["3f9k2m7qabcd-1-failed.eml"]
+    (file,) = (tmp_path / "mail").iterdir()
+    assert file.match("3f9k2m7qabcd-1-failed.*.eml")
     assert sum("no-smtp-host" in record.message for record in caplog.records) == 1
 
 
