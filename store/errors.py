@@ -7,7 +7,8 @@
     │   ├── BadQuery              a question about runs that cannot be understood
     │   ├── NoSuchView            no view is saved under this name
     │   ├── NoSuchRun             no run has this id
-    │   ├── AmbiguousId           several runs begin with this id
+    │   ├── NoSuchNotice          no message in the outbox has this id
+    │   ├── AmbiguousId           several runs, or messages, begin with this id
     │   ├── IllegalTransition     the run's state does not allow this
     │   ├── NoSuchStudy           no experiment of this name has an optimizer
     │   ├── StudyDiffers          the name belongs to a study of something else
@@ -78,8 +79,12 @@ class NoSuchRun(UserError):
     """No run has this id or prefix."""
 
 
+class NoSuchNotice(UserError):
+    """No message in the outbox has this id or prefix."""
+
+
 class AmbiguousId(UserError):
-    """Several runs begin with this prefix."""
+    """Several runs, or messages, begin with this prefix."""
 
 
 class IllegalTransition(UserError):

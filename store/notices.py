@@ -20,6 +20,27 @@ class NoticeState(StrEnum):
     OWED = "owed"
     SENT = "sent"
     REFUSED = "refused"
+    """Tried for everybody, and somebody never gets it."""
+    DROPPED = "dropped"
+    """Somebody has taken it out of the outbox."""
+
+
+class DeliveryState(StrEnum):
+    """What a server said about one recipient."""
+
+    SENT = "sent"
+    DEFERRED = "deferred"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The last try to reach one recipient. `said`: the server's own words."""
+
+    to: str
+    state: DeliveryState
+    said: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +83,8 @@ class Notice:
     created_at: datetime | None = None
     sent_at: datetime | None = None
     error: str = ""
+    deliveries: tuple[Delivery, ...] = ()
+    """One for each recipient that was tried."""
 
     @property
     def message_id(self) -> str:

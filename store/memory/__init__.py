@@ -1,6 +1,7 @@
 """The in-memory twin of the MongoDB store: the same promises, for tests and for reading what they are."""
 
 from store.memory.crew import Crew
+from store.memory.deliveries import Deliveries
 from store.memory.diagnoses import Diagnoses
 from store.memory.glances import Glances
 from store.memory.outbox import Outbox
@@ -10,5 +11,5 @@ from store.memory.stopping import Stopping
 from store.memory.upkeep import Upkeep
 
 
-class MemoryStore(Overview, Upkeep, Stopping, Glances, Diagnoses, People, Crew, Outbox):
+class MemoryStore(Overview, Upkeep, Stopping, Glances, Diagnoses, People, Crew, Outbox, Deliveries):
     """`store.store.Store` in one process: one mixin per concern, one lock."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from store.courses import Course, Reached
+from store.deliveries import Sending
 from store.errors import Superseded
 from store.events import Event
 from store.experiments import Experiment
@@ -44,6 +45,7 @@ class Shared:
         self._checkpoints: dict[str, list[tuple[Checkpoint, dict[str, bytes]]]] = defaultdict(list)
         self._artifacts: dict[tuple[str, str], tuple[Artifact, bytes]] = {}
         self._outbox: dict[str, Notice] = {}
+        self._sending: dict[str, Sending] = {}
         self._locks: dict[str, Held] = {}
         self._workers: dict[str, Worker] = {}
         self._drains: dict[str, Drain] = {}

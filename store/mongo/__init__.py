@@ -3,6 +3,7 @@
 from store.mongo.client import connect
 from store.mongo.crew import Crew
 from store.mongo.damage import Damaged
+from store.mongo.deliveries import Deliveries
 from store.mongo.diagnoses import Diagnoses
 from store.mongo.glances import Glances
 from store.mongo.outbox import Outbox
@@ -17,7 +18,7 @@ from store.mongo.views import Views
 
 
 class MongoStore(
-    People, Outcomes, Damaged, Crew, Diagnoses, Outbox, Overview, Glances, Views, StoppingRules, Studies, Reports
+    People, Outcomes, Damaged, Crew, Diagnoses, Outbox, Deliveries, Overview, Glances, Views, StoppingRules, Studies, Reports
 ):
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 

@@ -1,10 +1,8 @@
 """Messages owed: claimed under a lease, sent at least once, never forgotten."""
 
-from typing import Any
-
 from pymongo import ReturnDocument
 
-from store.mongo.client import Connected, Document, guarded
+from store.mongo.client import Connected, guarded
 from store.mongo.codec import from_document
 from store.notices import Notice, NoticeState
 
@@ -37,23 +35,3 @@ class Outbox(Connected):
             due, update, sort=[("created_at", 1)], return_document=ReturnDocument.AFTER
         )
         return from_document(Notice, document) if document else None
-
-    @guarded
-    def notice_sent(self, notice_id: str, owner: str) -> bool:
-        """Record the delivery."""
-        return self._close(notice_id, owner, {"state": NoticeState.SENT.value, "sent_at": "$$NOW", "error": ""})
-
-    @guarded
-    def notice_failed(self, notice_id: str, owner: str, error: str, *, retry_after_s: float | None) -> bool:
-        """Record a failed delivery; None as the pause means never again."""
-        fields: Document = {"error": {"$literal": error}}
-        if retry_after_s is None:
-            fields["state"] = NoticeState.REFUSED.value
-        else:
-            fields["not_before"] = {"$add": ["$$NOW", int(retry_after_s * 1000)]}
-        return self._close(notice_id, owner, fields)
-
-    def _close(self, notice_id: str, owner: str, fields: dict[str, Any]) -> bool:
-        held = {"_id": notice_id, "lease.owner": owner, "state": NoticeState.OWED.value}
-        result = self.database["outbox"].update_one(held, [{"$set": {**fields, "lease": None}}])
-        return result.matched_count == 1

@@ -15,7 +15,7 @@ from store.mongo.for_analysts import ensure_views
 from store.states import Reason, State
 from store.studies import StudyState, TrialState
 
-VERSION = 8
+VERSION = 9
 
 _UP, _DOWN = ASCENDING, DESCENDING
 
@@ -61,7 +61,12 @@ INDEXES: dict[str, list[IndexModel]] = {
     "artifacts.chunks": [IndexModel([("files_id", _UP), ("n", _UP)], unique=True)],
     "artifacts.files": [IndexModel([("metadata.run", _UP), ("filename", _UP)])],
     "events": [IndexModel([("run", _UP), ("at", _UP)])],
-    "outbox": [IndexModel([("state", _UP), ("created_at", _UP)]), IndexModel([("run", _UP)])],
+    "outbox": [
+        IndexModel([("state", _UP), ("created_at", _UP)]),
+        IndexModel([("run", _UP)]),
+        IndexModel([("experiment", _UP), ("run", _UP), ("created_at", _UP)]),
+    ],
+    "notifiers": [IndexModel("seen_at", expireAfterSeconds=7 * 86400)],
     "samples": [
         IndexModel([("run", _UP), ("attempt", _UP), ("at", _UP)]),
         IndexModel("expires_at", expireAfterSeconds=0),

@@ -594,32 +594,6 @@ class TestStoreContract:
         time.sleep(0.2)  # nobody there for longer than the gap that is forgiven
         assert store.lock("repair", "a", 0.05, 0.1) == 0.0
 
-    def test_a_notice_has_one_sender_at_a_time_and_none_is_lost(self, store: Store) -> None:
-        run = claimed(store)
-        store.settle(run.id, 1, FINISHED)
-        notice = store.claim_notice("n1", SHORT_S)
-        assert notice is not None
-        assert notice.message_id.startswith(f"<{run.id}-1-finished")
-        assert store.claim_notice("n2", SHORT_S) is None
-        taken_over = until(lambda: store.claim_notice("n2", LONG_S))
-        assert taken_over.id == notice.id
-        assert not store.notice_sent(notice.id, "n1")
-        assert store.notice_failed(notice.id, "n2", "away", retry_after_s=0.0)
-        retried = until(lambda: store.claim_notice("n3", LONG_S))
-        assert retried.tries == 3
-        assert store.notice_sent(notice.id, "n3")
-        assert store.claim_notice("n4", LONG_S) is None
-        assert store.notices()[0].state is NoticeState.SENT
-
-    def test_a_refused_notice_is_kept_with_its_cause(self, store: Store) -> None:
-        run = claimed(store)
-        store.settle(run.id, 1, FINISHED)
-        notice = store.claim_notice("n1", LONG_S)
-        assert notice is not None
-        assert store.notice_failed(notice.id, "n1", "550 no such user", retry_after_s=None)
-        (kept,) = store.notices()
-        assert (kept.state, kept.error) == (NoticeState.REFUSED, "550 no such user")
-
     def test_workers_are_seen_and_leave(self, store: Store) -> None:
         store.seen(replace(WORKER, run="aaaa"))
         store.seen(OTHER)
