@@ -16,6 +16,9 @@ from store.runs import Run, short
 from store.settings import Settings, load
 from store.store import Store
 
+LAST_PATIENCE_S = 30.0
+"""How long a notifier that leaves waits for MongoDB, to record what it has delivered; systemd kills after 90 s."""
+
 
 class _Leave:
     """SIGTERM or Ctrl-C ends the notifier between two messages, never within one."""
@@ -52,25 +55,31 @@ def _serve(settings: Settings, leave: "_Leave", *, once: bool) -> int:
     sender = make_sender(settings)
     sent, away = 0, False
     store: Store | None = None
+    notifier: Notifier | None = None
     say("notifier")
-    while not leave.asked:
-        try:
-            store = store or connect(settings)
-            sent += Notifier(store, sender, settings).send_all()
-            if away:
-                say("mongodb-is-back")
-            away = False
-        except StoreUnavailable as error:
+    try:
+        while not leave.asked:
+            try:
+                store = store or connect(settings)
+                notifier = notifier or Notifier(store, sender, settings, leaving=lambda: leave.asked)
+                sent += notifier.send_all()
+                if away:
+                    say("mongodb-is-back")
+                away = False
+            except StoreUnavailable as error:
+                if once:
+                    raise
+                if not away:
+                    warn("mongodb-away", error=error)
+                away = True
             if once:
-                raise
-            if not away:
-                warn("mongodb-away", error=error)
-            away = True
-        if once:
-            break
-        leave.pause(settings.notify_poll_s)
-    if store is not None:
-        store.close()
+                break
+            leave.pause(settings.notify_poll_s)
+    finally:
+        if notifier is not None:
+            notifier.leave(LAST_PATIENCE_S)
+        if store is not None:
+            store.close()
     say("notifier-left", sent=sent)
     return sent
 

@@ -4,6 +4,8 @@ RFC 5322 (headers), 2047 (other alphabets in them), 2387 (pictures beside HTML),
 """
 
 import re
+from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 from email.headerregistry import Address
@@ -11,6 +13,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from notify.addresses import on_the_wire
 from notify.content import Attachment, Content, Image
 from notify.fitting import fitting
 from notify.plain import file_name, one_line, printable
@@ -31,7 +34,7 @@ def envelope(
     `sender`: an address, or `Name <address>`. `root`: the Message-ID of the first mail in the thread; that mail itself,
     and mails without a thread, name none. Raises ValueError when nobody, or the sender, has an address.
     """
-    to = [recipient for recipient in notice.to if is_address(recipient)]
+    to = [recipient for recipient in notice.to if can_be_mailed(recipient)]
     if not to:
         raise ValueError(f"no recipient of {notice.id} has an e-mail address")
     content = replace(content, text=printable(content.text), html=printable(content.html))
@@ -49,6 +52,17 @@ def envelope(
     return mail
 
 
+def as_bytes(mail: EmailMessage, *, utf8: bool = False, only: Sequence[str] | None = None) -> bytes:
+    """For the wire. `utf8`: headers as they are, for servers with SMTPUTF8. `only`: of the recipients name these alone.
+
+    An address with another alphabet before its @ has no place in an ASCII header.
+    """
+    if only is not None:
+        mail = deepcopy(mail)
+        mail.replace_header("To", [one for one in mail["To"].addresses if one.addr_spec in only])
+    return mail.as_bytes(policy=_POLICY.clone(utf8=utf8))
+
+
 def _address(mail: EmailMessage, sender: str, to: list[str]) -> None:
     name = _SPECIALS.sub(" ", one_line(sender).rpartition("<")[0])
     mail["From"] = _mailbox(sender_address(sender), " ".join(name.split())[:60])
@@ -63,14 +77,16 @@ def sender_address(sender: str) -> str:
     return address
 
 
+def can_be_mailed(recipient: str) -> bool:
+    """Whether it can stand in a header."""
+    try:
+        return is_address(recipient) and bool(on_the_wire(recipient))
+    except ValueError:
+        return False
+
+
 def _mailbox(address: str, name: str = "") -> Address:
-    """A domain in another alphabet as every server reads it."""
-    user, _, domain = address.rpartition("@")
-    if not domain.isascii():
-        try:
-            domain = domain.encode("idna").decode()
-        except UnicodeError as error:
-            raise ValueError(f"{address!r}: {domain!r} is no domain") from error
+    user, _, domain = on_the_wire(address).rpartition("@")
     return Address(display_name=name, username=user, domain=domain)
 
 

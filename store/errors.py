@@ -24,6 +24,8 @@
     ├── CheckpointDamaged         a stored checkpoint does not match its SHA-256
     └── MailFailed                a message was not accepted
         ├── MailDeferred          try again later
+        │   ├── MailAway          the server: no message gets through just now
+        │   └── ChatAway          the same of a chat target
         └── MailRefused           never will be
 
 Exceptions of drivers never leave the file that calls the driver: they are wrapped there with `from error`.
@@ -147,6 +149,14 @@ class MailFailed(LabqError):
 
 class MailDeferred(MailFailed):
     """The server is away or said 4xx: try again later."""
+
+
+class MailAway(MailDeferred):
+    """The server is away, distrusted, or does not let us in: whatever the message is, none gets through just now."""
+
+
+class ChatAway(MailDeferred):
+    """Nothing gets to this chat target just now."""
 
 
 class MailRefused(MailFailed):
