@@ -2,7 +2,7 @@
 
 Killed before a server took a message, the message stays owed; killed after that and before it was recorded, the next
 notifier sends it again under the same Message-ID, so that mailboxes show it once. Several notifiers may run: a notice
-is claimed under a lease that outlasts every delivery.
+is claimed under a lease that is renewed as long as its delivery takes.
 """
 
 import os
@@ -17,6 +17,7 @@ from notify.chat import ChatSender
 from notify.content import Content
 from notify.envelope import envelope
 from notify.files import FileSender
+from notify.holding import LEASE_S, Holding
 from notify.pauses import LONGEST_PAUSE_S
 from notify.replies import deferred, refused
 from notify.ways import MailSender, Outcome, Ways, pause_after
@@ -44,7 +45,9 @@ class Notifier:
         *,
         writing: Callable[[Store, Notice], Content] = write,
         leaving: Callable[[], bool] = lambda: False,
+        lease_s: float = LEASE_S,
     ) -> None:
+        self._lease_s = lease_s
         self._store, self._settings, self._write, self._leaving = store, settings, writing, leaving
         self._ways = Ways(settings, sender, ChatSender(settings))
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:4]}"
@@ -95,9 +98,9 @@ class Notifier:
 
     def _send_due(self) -> int:
         sent = 0
-        first_lease_s = self._settings.delivery_most_s + 30
-        while not self._leaving() and (notice := self._store.claim_notice(self._owner, first_lease_s)) is not None:
-            sent += self._handle(notice)
+        while not self._leaving() and (notice := self._store.claim_notice(self._owner, self._lease_s)) is not None:
+            with Holding(self._store, notice.id, self._owner, self._lease_s):
+                sent += self._handle(notice)
             self._be_seen()
         return sent
 
@@ -113,8 +116,8 @@ class Notifier:
         content = self._content(notice)
         if content is None:
             return 0
-        # Writing may have taken long. From here on nobody else begins, and what others have recorded is known.
-        fresh = self._store.renew_notice(notice.id, self._owner, self._ways.lease_s(due))
+        # Somebody may have dropped it meanwhile, or recorded what was delivered before an outage.
+        fresh = self._store.renew_notice(notice.id, self._owner, self._lease_s)
         if fresh is None:
             say("notice-lost", notice=notice.id)
             return 0

@@ -63,12 +63,6 @@ class Ways:
         """What keeps messages from being sent, in the words of the servers."""
         return "; ".join(rest.trouble for rest in self._rests.values() if rest.trouble)
 
-    def lease_s(self, to: Sequence[str]) -> float:
-        """Longer than all of these deliveries may take, so that none is begun a second time meanwhile."""
-        ways = {_way(one) for one in to}
-        mail_s = self._settings.delivery_most_s if MAIL in ways else 0.0
-        return mail_s + len(ways - {MAIL}) * self._settings.chat_most_s + 30.0
-
     def put_off(self, to: Sequence[str]) -> list[Delivery]:
         """Recipients whose way is shut, and was tried by another message a moment ago."""
         shut = [one for one in to if self._rest_of(one).left_s > 0]

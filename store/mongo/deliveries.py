@@ -7,11 +7,12 @@ from datetime import datetime
 from pymongo import ReturnDocument
 
 from store.deliveries import Sending, age, dropped, recorded, revived
-from store.errors import AmbiguousId, NoSuchNotice
-from store.mongo.client import Connected, Document, Session, guarded
+from store.errors import AmbiguousId, NoSuchNotice, StoreUnavailable
+from store.mongo.client import Connected, Document, guarded
 from store.mongo.codec import from_document, plain
 from store.notices import Delivery, Notice, NoticeState
 
+_MOST_COLLISIONS = 100
 _CHANGED = ("state", "deliveries", "tries", "not_before", "sent_at", "error")
 
 
@@ -36,7 +37,7 @@ class Deliveries(Connected):
         retry_after_s: float | None,
         tried: bool = True,
     ) -> Notice | None:
-        """In a transaction: two notifiers may report about different recipients of the same message."""
+        """Two notifiers may report about different recipients of the same message: nothing is lost."""
 
         def change(notice: Notice, now: datetime) -> Notice:
             return recorded(notice, deliveries, now, retry_after_s, tried=tried)
@@ -116,21 +117,22 @@ class Deliveries(Connected):
     def _change_notice(
         self, notice_id: str, change: Callable[[Notice, datetime], Notice | None], owner: str = ""
     ) -> Notice | None:
-        """What `change` makes of the notice; its lease ends when it is the owner's."""
+        """What `change` makes of the notice, unless it was changed meanwhile; its lease ends when it is the owner's.
 
-        def work(session: Session) -> Notice | None:
-            stages: list[Document] = [{"$match": {"_id": notice_id}}, {"$set": {"_now": "$$NOW"}}]
-            document = next(iter(self.database["outbox"].aggregate(stages, session=session)), None)
+        No transaction: that of a notifier that is killed inside it would keep everybody from the notice for a while.
+        """
+        stages: list[Document] = [{"$match": {"_id": notice_id}}, {"$set": {"_now": "$$NOW"}}]
+        for _ in range(_MOST_COLLISIONS):
+            document = next(iter(self.database["outbox"].aggregate(stages)), None)
             if document is None:
                 return None
-            now: datetime = document.pop("_now")
-            new = change(from_document(Notice, document), now)
+            new = change(from_document(Notice, document), document["_now"])
             if new is None:
                 return None
             fields = {name: plain(getattr(new, name)) for name in _CHANGED}
             if owner and (document.get("lease") or {}).get("owner") == owner:
                 fields["lease"] = None
-            self.database["outbox"].update_one({"_id": notice_id}, {"$set": fields}, session=session)
-            return new
-
-        return self.in_transaction(work)
+            as_read = {name: document.get(name) for name in (*_CHANGED, "lease")}
+            if self.database["outbox"].update_one({"_id": notice_id, **as_read}, {"$set": fields}).matched_count:
+                return new
+        raise StoreUnavailable(f"message {notice_id} is changed by others all the time")
