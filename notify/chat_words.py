@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from notify.content import Content
 from notify.plain import one_line, printable
@@ -64,16 +64,11 @@ def scrubbed(words: str, url: str) -> str:
 
 def _secrets(url: str) -> set[str]:
     """Everything but scheme, server and port; a host without a dot is a token (`slack://TOKEN/…`)."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2].partition(":")[0]
-    except ValueError:
-        return {url}
-    pieces = [parts.netloc.rpartition("@")[0], *re.split(r"[/?&=#:@]", f"{parts.path}?{parts.query}#{parts.fragment}")]
-    pieces += pieces[0].split(":")
-    if "." not in host and host != "localhost":
-        pieces.append(host)
-    return {form for piece in pieces for form in (piece, unquote(piece)) if len(form) >= _LEAST_SECRET}
+    _, _, rest = url.partition("://")
+    host = re.split(r"[/?#]", rest)[0].rpartition("@")[2].partition(":")[0]
+    pieces = {form for piece in re.split(r"[/?&=#:@]", rest) for form in (piece, unquote(piece))}
+    is_server = "." in host or host == "localhost"
+    return {piece for piece in pieces if len(piece) >= _LEAST_SECRET and not (is_server and piece == host)}
 
 
 def _cut(text: str, most_chars: int) -> str:

@@ -30,8 +30,6 @@ from store.settings import Settings
 from store.store import Store
 
 SEEN_EVERY_S = 5.0
-GONE_AFTER_S = 60.0
-"""A notifier that was not seen for longer may be dead, or busy with a slow delivery."""
 
 
 class Notifier:
@@ -99,7 +97,7 @@ class Notifier:
     def _send_due(self) -> int:
         sent = 0
         while not self._leaving() and (notice := self._store.claim_notice(self._owner, self._lease_s)) is not None:
-            with Holding(self._store, notice.id, self._owner, self._lease_s):
+            with Holding(self._store, notice.id, self._owner, self._lease_s, self._be_seen):
                 sent += self._handle(notice)
             self._be_seen()
         return sent

@@ -11,6 +11,10 @@ _CLOSED_BY_TRIES = (NoticeState.OWED, NoticeState.REFUSED)
 _OVER = frozenset({DeliveryState.SENT, DeliveryState.REFUSED})
 
 
+GONE_AFTER_S = 60.0
+"""A notifier that was not seen for longer is gone."""
+
+
 class Standing(StrEnum):
     """Where a notice is on its way, for people: an owed one that was tried in vain is deferred."""
 

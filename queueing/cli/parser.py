@@ -64,6 +64,7 @@ def _work(verb: _Verb) -> None:
     verb("tell", "queueing.cli.ask:tell", "say what came of a trial that was run elsewhere", _study, _tell)
     verb("smac-run", "queueing.cli.smac:smac_run", "the algorithm that a SMAC 2 scenario calls", _smac)
     verb("notify", "notify.cli:notify", "send the mails that are owed", _notify)
+    verb("outbox", "notify.outbox_cli:outbox", "messages: owed, put off, refused, sent; try again, drop", _outbox)
     verb("warm", "queueing.cli.trainer:warm", "compile the trainer's kernels now, so that no run waits for it")
     verb("bench", "queueing.cli.trainer:bench", "time the trainer: threads x batch sizes, two ways to share", _bench)
 
@@ -336,6 +337,19 @@ def _worker(parser: argparse.ArgumentParser) -> None:
         "--slots-per-gpu", type=_positive, default=1, metavar="N", help="runs that may share a GPU, memory permitting"
     )
     parser.add_argument("--burst", action="store_true", help="leave when there is nothing to do")
+
+
+def _outbox(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "action", metavar="ACTION", nargs="?", choices=("list", "retry", "drop"), default="list",
+        help="list (default); retry: now, to those who have not got it; drop: never send it",
+    )  # fmt: skip
+    parser.add_argument("ids", metavar="ID", nargs="*", help="messages, by the beginning of their ids")
+    parser.add_argument(
+        "--state", metavar="STATE", help="owed,deferred,refused,sent,… or all (default: what is not sent)"
+    )
+    parser.add_argument("--refused", action="store_true", help="retry or drop every message that was refused")
+    parser.add_argument("--limit", type=_count, default=50, metavar="N", help="list so many at most (default 50)")
 
 
 def _notify(parser: argparse.ArgumentParser) -> None:
