@@ -168,17 +168,21 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     origins: dict[str, str] = {}
     for file in _files(start or Path.cwd()):
         for key, value in _read(file).items():
-            new = _convert(key, value, f"{file}: {key}")
-            values[key] = {**values.get(key, {}), **new} if isinstance(new, dict) else new
+            values[key] = _added(values.get(key), _convert(key, value, f"{file}: {key}"))
             origins[key] = str(file)
     for variable, text in _variables(environ).items():
         key = variable.removeprefix("LABQ_")
         key = key.lower() if key.isupper() else variable
-        values[key] = _convert(key, text, f"environment: {variable}")
+        values[key] = _added(values.get(key), _convert(key, text, f"environment: {variable}"))
         origins[key] = f"environment {variable}"
     settings = Settings(**values)
     _check_together(settings)
     return Loaded(settings=settings, origins=origins)
+
+
+def _added(before: Any, new: Any) -> Any:
+    """Of a table the nearest place wins name by name; anything else it has alone."""
+    return {**before, **new} if isinstance(before, dict) and isinstance(new, dict) else new
 
 
 def shown(key: str, value: Any) -> str:

@@ -10,7 +10,7 @@ import pytest
 from notify.clean import clean, last_lines
 from notify.compose import as_email, compose
 from notify.curve import panels, png, terminal
-from notify.notifier import retry_pause
+from notify.pauses import retry_pause
 from store.metrics import Series
 from store.notices import Notice
 from store.runs import Attempt, Ending, MetricSummary, Run, Task
