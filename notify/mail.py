@@ -9,7 +9,7 @@ from notify.addresses import needs_utf8, on_the_wire
 from notify.bounded import TookTooLong, within
 from notify.envelope import as_bytes
 from notify.replies import Reply, delivery, refused, trouble
-from notify.smtp import SessionCut, SmtpSession
+from notify.smtp import SessionCut, SmtpSession, port
 from store.errors import MailAway, MailDeferred
 from store.notices import Delivery
 from store.settings import Settings
@@ -103,7 +103,7 @@ class _Try:
         """The trouble is the message's own only after the server had let us in."""
         let_in = self.session is not None and self.session.is_ready
         kind = MailDeferred if let_in else MailAway
-        return kind(f"{self._settings.smtp_host}: {words}")
+        return kind(f"{self._settings.smtp_host}:{port(self._settings)}: {words}")
 
     def _transact(self, session: SmtpSession) -> dict[str, Reply]:
         utf8 = any(map(needs_utf8, self._to))

@@ -75,7 +75,7 @@ def next_try(notice: Notice, now: datetime) -> str:
 def words(notice: Notice) -> str:
     """What is said about those who have not got it; with several recipients, about whom."""
     left = [one for one in notice.deliveries if one.state is not DeliveryState.SENT]
-    if len(notice.to) == 1 or not left:
+    if len({(one.state, one.said) for one in left}) <= 1 and len(left) == len(notice.to):
         return notice.error
     lines = [f"{one.to}: {one.state}, {one.said}" for one in left]
     got = len(notice.deliveries) - len(left)

@@ -63,5 +63,6 @@ def trouble(error: Exception) -> str:
         return "user name or password have characters that SMTP libraries do not send: choose ASCII ones"
     code, said = getattr(error, "smtp_code", None), getattr(error, "smtp_error", b"")
     if code is None:
-        return one_line(f"{type(error).__name__}: {error}")[:MOST_WORDS]
+        known = getattr(error, "strerror", None) or str(error)
+        return one_line(known or type(error).__name__)[:MOST_WORDS]
     return Reply(code=code, said=said.decode(errors="replace") if isinstance(said, bytes) else str(said)).words

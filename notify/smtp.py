@@ -145,7 +145,7 @@ class SmtpSession:
             user=chosen.smtp_user or "labq",
             password=password(chosen) if chosen.smtp_user else "",
             host=chosen.smtp_host,
-            port=chosen.smtp_port or _PORTS[chosen.smtp_tls],
+            port=port(chosen),
             smtp_ssl=chosen.smtp_tls == "tls",
             # Certificates are verified: yagmail without a context would accept any.
             smtp_starttls={"context": context} if chosen.smtp_tls == "starttls" else False,
@@ -155,6 +155,11 @@ class SmtpSession:
             local_hostname=_own_name(),
             **extra,
         )
+
+
+def port(settings: Settings) -> int:
+    """The one that is set, or that of the kind of encryption."""
+    return settings.smtp_port or _PORTS[settings.smtp_tls]
 
 
 def _watched(session: SmtpSession) -> Any:
