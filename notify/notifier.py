@@ -30,6 +30,7 @@ from store.settings import Settings
 from store.store import Store
 
 SEEN_EVERY_S = 5.0
+_HERE = ("localhost", "127.0.0.1", "::1")
 
 
 class Notifier:
@@ -121,7 +122,7 @@ class Notifier:
             return 0
         root = self._store.thread_root(fresh)
         due = [one for one in due if one in waiting(fresh)]
-        done = self._ways.send(fresh, content, due, lambda: self._mail(fresh, content, root))
+        done = self._ways.send(fresh, content, due, lambda most: self._mail(fresh, content, root, most))
         pause_s = pause_after(fresh, [*shut, *done], self._ways)
         self._record(fresh, Outcome(deliveries=(*shut, *done), retry_after_s=pause_s))
         return int(any(one.state is DeliveryState.SENT for one in done))
@@ -130,7 +131,7 @@ class Notifier:
         """None when nothing can be said; that is recorded then."""
         try:
             return self._write(self._store, notice)
-        except (StoreUnavailable, MemoryError):
+        except StoreUnavailable:
             raise
         except UserError as error:  # what it is about has been deleted
             failed = tuple(refused(one, str(error)) for one in waiting(notice))
@@ -141,14 +142,14 @@ class Notifier:
             self._record(notice, Outcome(deliveries=failed, retry_after_s=LONGEST_PAUSE_S))
         return None
 
-    def _mail(self, notice: Notice, content: Content, root: Notice | None) -> EmailMessage:
+    def _mail(self, notice: Notice, content: Content, root: Notice | None, most_bytes: int) -> EmailMessage:
         return envelope(
             notice,
             content,
             sender_address(self._settings),
             datetime.now(UTC),
             root=root.message_id if root else "",
-            most_bytes=self._settings.mail_most_mb * 1_000_000,
+            most_bytes=most_bytes,
         )
 
     def _record(self, notice: Notice, outcome: Outcome) -> None:
@@ -185,6 +186,8 @@ def make_sender(settings: Settings) -> MailSender:
     if settings.smtp_host:
         from notify.mail import SmtpSender
 
+        if settings.smtp_user and settings.smtp_tls == "none" and settings.smtp_host not in _HERE:
+            warn("password-in-the-clear", smtp_host=settings.smtp_host, smtp_tls="none", better="starttls or tls")
         return SmtpSender(settings)
     warn("no-smtp-host", mails_go_to=settings.outgoing_mail_dir)
     return FileSender(settings.outgoing_mail_dir)

@@ -21,6 +21,8 @@ from store.settings import Settings
 
 MAIL = "@"
 """The way that all addresses share; any other is a chat target."""
+SMALL_BYTES = 100_000
+_TOO_LARGE = ("552", "523")
 LEAST_TRIES = 10
 """Before a message is given up, however old it is: greylisting says no for minutes to whoever comes first."""
 
@@ -73,9 +75,9 @@ class Ways:
         return min(self._rest_of(one).left_s for one in to) * (1 + 0.25 * random.random())
 
     def send(
-        self, notice: Notice, content: Content, to: Sequence[str], make_mail: Callable[[], EmailMessage]
+        self, notice: Notice, content: Content, to: Sequence[str], make_mail: Callable[[int], EmailMessage]
     ) -> list[Delivery]:
-        """Each recipient once."""
+        """Each recipient once. `make_mail`: the mail, of so many bytes at most."""
         done = [refused(one, "neither an e-mail address nor a chat target") for one in to if _way(one) is None]
         addresses = [one for one in to if _way(one) == MAIL]
         if addresses:
@@ -88,9 +90,17 @@ class Ways:
         """Nothing more to send for now."""
         self._mail.close()
 
-    def _by_mail(self, to: list[str], make_mail: Callable[[], EmailMessage]) -> list[Delivery]:
+    def _by_mail(self, to: list[str], make_mail: Callable[[int], EmailMessage]) -> list[Delivery]:
+        done = self._mailed(to, make_mail, self._settings.mail_most_mb * 1_000_000)
+        heavy = [one.to for one in done if one.state is DeliveryState.REFUSED and one.said.startswith(_TOO_LARGE)]
+        if not heavy:
+            return done
+        # Words without their pictures are better than nothing.
+        return [one for one in done if one.to not in heavy] + self._mailed(heavy, make_mail, SMALL_BYTES)
+
+    def _mailed(self, to: list[str], make_mail: Callable[[int], EmailMessage], most_bytes: int) -> list[Delivery]:
         try:
-            mail = make_mail()
+            mail = make_mail(most_bytes)
         except ValueError as error:
             return [refused(one, str(error)) for one in to]
         try:
@@ -99,6 +109,8 @@ class Ways:
             return self._shut(MAIL, to, error)
         except MailDeferred as error:
             return [deferred(one, str(error)) for one in to]
+        except Exception as error:  # noqa: BLE001 - what no library was expected to raise must not stop all others
+            return [_stumbled(one, error) for one in to]
         self._open(MAIL)
         return done
 
@@ -107,6 +119,8 @@ class Ways:
             done = self._chat.send(content, notice.about, target)
         except ChatAway as error:
             return self._shut(target, [target], error)
+        except Exception as error:  # noqa: BLE001 - as above
+            return [_stumbled(target, error)]
         self._open(target)
         return [done]
 
@@ -143,6 +157,11 @@ def pause_after(notice: Notice, deliveries: Sequence[Delivery], ways: Ways) -> f
     if waiting and len(shut) == len(waiting):
         return ways.opens_in_s(waiting)
     return own_s
+
+
+def _stumbled(to: str, error: Exception) -> Delivery:
+    warn("delivery-stumbled", to=to, error=repr(error))
+    return deferred(to, repr(error))
 
 
 def _way(recipient: str) -> str | None:

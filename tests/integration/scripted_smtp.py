@@ -14,7 +14,7 @@ from email.message import EmailMessage
 from typing import Any
 
 HANG, DRIBBLE, CLOSE, GARBAGE, SLOW = "<hang>", "<dribble>", "<close>", "<garbage>", "<slow>"
-"""SLOW: three seconds, then friendly."""
+"""SLOW: five seconds, then friendly."""
 _FRIENDLY = {
     "connect": "220 scripted", "EHLO": "250-scripted\r\n250-SIZE 20000000\r\n250 8BITMIME", "DATA": "354 go on", "QUIT": "221 bye",
     "AUTH": "235 welcome",
@@ -125,7 +125,7 @@ class ScriptedSmtp:
             connection.shutdown(socket.SHUT_RDWR)
             raise _Gone
         if said == SLOW:
-            time.sleep(3.0)
+            time.sleep(5.0)
             said = "250 OK"
         if said in (HANG, DRIBBLE):
             self._for_ever(connection, said)

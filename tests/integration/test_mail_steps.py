@@ -2,18 +2,21 @@
 
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
 from outboxes import a_notice, owe
 from scripted_smtp import CLOSE, DRIBBLE, GARBAGE, HANG, SLOW, ScriptedSmtp
 
-from notify.content import Content
+from notify.content import Content, Image
 from notify.mail import SmtpSender
 from notify.notifier import Notifier
 from store.memory import MemoryStore
-from store.notices import DeliveryState, Notice, NoticeState
+from store.notices import Delivery, DeliveryState, Notice, NoticeState
 from store.settings import Settings
 from store.store import Store
 
@@ -308,8 +311,6 @@ def test_what_another_has_delivered_meanwhile_is_not_sent_again() -> None:
         lab = Lab(server, a_notice(to=(ME, YOU)))
 
         def slow(store: Store, notice: Notice) -> Content:
-            from store.notices import Delivery
-
             done = Delivery(to=ME, state=DeliveryState.SENT)
             store.record_deliveries(notice.id, "other", [done], retry_after_s=None)
             return written(store, notice)
@@ -322,10 +323,13 @@ def test_what_another_has_delivered_meanwhile_is_not_sent_again() -> None:
 def test_a_delivery_that_takes_longer_than_the_lease_is_made_once() -> None:
     with ScriptedSmtp({"END": SLOW}) as server:
         lab = Lab(server, smtp_data_s=30.0)
-        lab.notifier._lease_s = 0.4
+        lab.notifier._lease_s = 1.5
         first = threading.Thread(target=lab.send)
         first.start()
-        deadline = time.monotonic() + 2.5
+        deadline = time.monotonic() + 10
+        while not server.messages and time.monotonic() < deadline:
+            time.sleep(0.01)
+        deadline = time.monotonic() + 4
         other = Notifier(lab.store, SmtpSender(lab.settings), lab.settings, writing=written)
         while time.monotonic() < deadline:
             assert other.send_all() == 0
@@ -355,3 +359,35 @@ def test_leaving_is_possible_between_two_messages() -> None:
         lab = Lab(server, *(a_notice(f"n{number}", run=f"r{number}") for number in range(5)))
         lab.notifier._leaving = lambda: len(server.messages) >= 2
         assert lab.send() == 2
+
+
+def test_a_server_that_takes_no_large_messages_gets_the_words() -> None:
+    with ScriptedSmtp({"END": ["552 5.3.4 message too large"]}) as server:
+        lab = Lab(server)
+
+        def heavy(store: Store, notice: Notice) -> Content:
+            image = Image(cid="c@labq", png=bytes(400_000), name="curve.png", command="labq plot 3f9k2m7q")
+            return replace(written(store, notice), html='<img src="cid:c@labq">', images=(image,))
+
+        lab.notifier._write = heavy
+        assert lab.send() == 1
+        ((_, mail),) = server.messages
+        text = mail.get_body(("plain",))
+        assert text is not None
+        assert "curve.png (0.4 MB): labq plot 3f9k2m7q" in text.get_content()
+        assert lab.notice().state is NoticeState.SENT
+
+
+def test_what_no_library_was_expected_to_raise_keeps_no_other_from_being_sent() -> None:
+    with ScriptedSmtp() as server:
+        lab = Lab(server, a_notice("n1", run="a"), a_notice("n2", run="b"))
+
+        class Stumbling(SmtpSender):
+            def send(self, mail: EmailMessage, to: Sequence[str]) -> list[Delivery]:
+                if str(mail["Subject"]).endswith("n1"):
+                    raise AttributeError("'NoneType' object has no attribute 'x'")
+                return super().send(mail, to)
+
+        lab.notifier = Notifier(lab.store, Stumbling(lab.settings), lab.settings, writing=written)
+        assert lab.send() == 1
+        assert (lab.notice("n1").state, "AttributeError" in lab.notice("n1").error) == (NoticeState.OWED, True)
