@@ -59,6 +59,13 @@ class SmtpSession:
     def transact(self, sender: str, to: Sequence[str], message: bytes, *, utf8: bool = False) -> dict[str, Reply]:
         """One message: what the server says to each recipient. Raises OSError when the connection is lost."""
         self.has_begun_data = False
+        try:
+            return self._transact(sender, to, message, utf8)
+        except BaseException:
+            self._drop()
+            raise
+
+    def _transact(self, sender: str, to: Sequence[str], message: bytes, utf8: bool) -> dict[str, Reply]:
         options = [f"SIZE={len(message)}"] if self.offers("size") else []
         said = self._mail(sender, [*options, *(["SMTPUTF8"] if utf8 else [])])
         if not said.is_good:
