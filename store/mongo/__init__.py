@@ -18,7 +18,19 @@ from store.mongo.views import Views
 
 
 class MongoStore(
-    People, Outcomes, Damaged, Crew, Diagnoses, Outbox, Deliveries, Overview, Glances, Views, StoppingRules, Studies, Reports
+    People,
+    Outcomes,
+    Damaged,
+    Crew,
+    Diagnoses,
+    Outbox,
+    Deliveries,
+    Overview,
+    Glances,
+    Views,
+    StoppingRules,
+    Studies,
+    Reports,
 ):
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 
