@@ -1,0 +1,171 @@
+"""A panel of curves for each pair of values of two parameters: the figure in which a study is usually printed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from notify.pictures import paper
+from notify.pictures.canvas import Box, Ends, box, canvas, lines, ticks, write
+from notify.pictures.palette import BAD, FADED, FAINT, HUES, INK, RUN, RUN_TRAINING, SOFT
+from notify.siblings import key_of
+from notify.story import Curve, Sweep
+from notify.words import number, value_words
+from store.directions import greater_is_better
+from store.states import State
+
+_LEFT, _TOP, _FOOT, _GAP, _ROW_WORDS = 46, 66, 30, 6, 18
+_WORST, _BEST = (0.985, 0.988, 0.995), (0.80, 0.88, 0.99)
+
+Cells = dict[tuple[str, str], list[Curve]]
+
+
+def grid(sweep: Sweep, rows: str, columns: str) -> bytes:
+    """Of each cell the best few runs; the tint says how good the best of them is, its value stands in the corner."""
+    down, across = sweep.varying[rows], sweep.varying[columns]
+    cells = _cells(sweep.curves, rows, columns)
+    panel_width = (paper.WIDTH_PX - _LEFT - 30 - _GAP * (len(across) - 1)) / len(across)
+    panel_height = max(54.0, min(0.72 * panel_width, 120.0))
+    height = _TOP + len(down) * (panel_height + _GAP) + _FOOT
+    made = paper.figure(paper.WIDTH_PX, round(height))
+    axis = canvas(made)
+    hue = _hue(sweep, rows, columns)
+    sides = _ends(sweep.curves)
+    places = {
+        (key_of(r), key_of(c)): Box(
+            left=_LEFT + j * (panel_width + _GAP), top=_TOP + i * (panel_height + _GAP),
+            width=panel_width, height=panel_height, x=sides[0], y=sides[1],
+        )
+        for i, r in enumerate(down)
+        for j, c in enumerate(across)
+    }  # fmt: skip
+    _papers(axis, places, cells, greater_is_better(sweep.metric or ""))
+    _strokes(axis, places, cells, hue, sweep)
+    _margins(axis, sweep, (rows, columns), places, height)
+    _heading(made, sweep, hue)
+    return paper.png(made)
+
+
+def _cells(curves: Iterable[Curve], rows: str, columns: str) -> Cells:
+    """Curves come with the best first."""
+    found: Cells = {}
+    for curve in curves:
+        if rows in curve.params and columns in curve.params:
+            found.setdefault((key_of(curve.params[rows]), key_of(curve.params[columns])), []).append(curve)
+    return found
+
+
+def _hue(sweep: Sweep, rows: str, columns: str) -> tuple[str, dict[str, str]] | None:
+    """The one further parameter of few values, and the colour of each."""
+    others = [name for name in sweep.varying if name not in (rows, columns)]
+    if len(others) != 1 or len(sweep.varying[others[0]]) > len(HUES):
+        return None
+    values = sweep.varying[others[0]]
+    return others[0], {key_of(value): colour for value, colour in zip(values, HUES, strict=False)}
+
+
+def _ends(curves: Sequence[Curve]) -> tuple[Ends, Ends]:
+    """The same for all panels; what diverged leaves them at the top."""
+    shown = [curve.series for curve in curves if curve.series is not None]
+    steps = [float(step) for one in shown for step in (min(one.steps), max(one.steps)) if one.steps]
+    values = np.concatenate([paper.as_drawn(one.values) for one in shown]) if shown else np.array([])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return (0.0, 1.0, False), (0.0, 1.0, False)
+    training = [paper.as_drawn(curve.training.values) for curve in curves if curve.training is not None]
+    least = min([float(values.min()), *(float(np.nanmin(one)) for one in training if np.isfinite(one).any())])
+    return (min(steps), max(steps), False), paper.limits([least, float(np.quantile(values, 0.97))])
+
+
+def _papers(axis: Any, places: Mapping[tuple[str, str], Box], cells: Cells, greatest: bool) -> None:
+    bests = {cell: next((c.best for c in curves if c.best is not None), None) for cell, curves in cells.items()}
+    order = sorted((value for value in bests.values() if value is not None), reverse=not greatest)
+    for cell, place in places.items():
+        value = bests.get(cell)
+        rank = order.index(value) / max(len(order) - 1, 1) if value is not None else 0.0
+        tint = tuple(w + (b - w) * rank**2 for w, b in zip(_WORST, _BEST, strict=True))
+        is_best = value is not None and value == order[-1]
+        edge = {"edgecolor": RUN, "linewidth": 1.6} if is_best else {"edgecolor": FAINT, "linewidth": 0.8}
+        box(axis, place, facecolor=tint if value is not None else "#ffffff", zorder=5 if is_best else 1, fill=not is_best, **edge)  # fmt: skip
+        if is_best:
+            box(axis, place, facecolor=tint, zorder=1, linewidth=0)
+        middle = (place.left + place.right) / 2, (place.top + place.bottom) / 2
+        if value is None:
+            failed = any(curve.state is State.FAILED for curve in cells.get(cell, ()))
+            write(axis, *middle, "failed" if failed else "–", ha="center", color=BAD if failed else SOFT, fontsize=8.5)
+            continue
+        write(
+            axis, place.right - 5, place.top + 9, number(value), ha="right", fontsize=8.5, zorder=7,
+            color=RUN if is_best else INK, weight="bold" if is_best else "normal",
+        )  # fmt: skip
+
+
+def _strokes(axis: Any, places: Mapping[tuple[str, str], Box], cells: Cells, hue: Any, sweep: Sweep) -> None:
+    by_colour: dict[str, list[tuple[Any, Any]]] = {}
+    for cell, curves in cells.items():
+        place = places.get(cell)
+        if place is None:
+            continue
+        for rank, curve in enumerate(curves):
+            if curve.training is not None and hue is None:
+                by_colour.setdefault(RUN_TRAINING, []).append(_stroke(place, curve.training))
+            if curve.series is not None:
+                by_colour.setdefault(_colour(curve, rank, hue), []).append(_stroke(place, curve.series))
+    for colour, strokes in by_colour.items():
+        weight, order = (1.0, 2) if colour in (FADED, RUN_TRAINING) else (1.5, 3)
+        lines(axis, strokes, color=colour, linewidth=weight, zorder=order)
+
+
+def _stroke(place: Box, series: Any) -> tuple[Any, Any]:
+    return place.across(series.steps), place.down(series.values)
+
+
+def _colour(curve: Curve, rank: int, hue: tuple[str, dict[str, str]] | None) -> str:
+    if hue is not None:
+        return hue[1].get(key_of(curve.params.get(hue[0])), FADED)
+    return RUN if rank == 0 else FADED
+
+
+def _margins(axis: Any, sweep: Sweep, names: tuple[str, str], places: Mapping[tuple[str, str], Box], height: float) -> None:  # fmt: skip
+    """Values of the rows at the right, of the columns above; the sides of the panels at the left and below."""
+    rows, columns = names
+    for value in sweep.varying[columns]:
+        place = places[key_of(sweep.varying[rows][0]), key_of(value)]
+        write(axis, (place.left + place.right) / 2, _TOP - 9, value_words(value), ha="center", fontsize=8.5, color=INK)
+    write(axis, _LEFT, _TOP - 25, f"{columns} →", ha="left", fontsize=8.5, color=SOFT)
+    for value in sweep.varying[rows]:
+        place = places[key_of(value), key_of(sweep.varying[columns][-1])]
+        write(axis, place.right + 14, (place.top + place.bottom) / 2, value_words(value)[:24], ha="center", fontsize=8.5, color=INK, rotation=270)  # fmt: skip
+        first = places[key_of(value), key_of(sweep.varying[columns][0])]
+        for tick in ticks(first.y):
+            y = float(first.down([tick])[0])
+            if y == y:
+                write(axis, _LEFT - 5, y, number(tick), ha="right", fontsize=7.5, color=SOFT)
+    right = places[key_of(sweep.varying[rows][0]), key_of(sweep.varying[columns][-1])].right
+    write(axis, right + 24, _TOP - 25, f"{rows} ↓", ha="right", fontsize=8.5, color=SOFT)
+    last = places[key_of(sweep.varying[rows][-1]), key_of(sweep.varying[columns][0])]
+    write(axis, last.left, height - _FOOT + 7, paper.short_number(last.x[0]), ha="left", fontsize=7.5, color=SOFT)
+    write(axis, last.right, height - _FOOT + 7, paper.short_number(last.x[1]), ha="right", fontsize=7.5, color=SOFT)
+    write(axis, (last.left + last.right) / 2, height - _FOOT + 7, "step", ha="center", fontsize=7.5, color=SOFT)
+
+
+def _heading(made: Any, sweep: Sweep, hue: tuple[str, dict[str, str]] | None) -> None:
+    metric = sweep.metric or ""
+    paper.words(made, 12, 16, metric, weight="bold")
+    start = 12 + 7.2 * min(len(metric), 60) + 18
+    if hue is not None:
+        entries = [
+            (f"{hue[0]} {value_words(value)}", {"color": hue[1][key_of(value)], "linewidth": 1.6})
+            for value in sweep.varying[hue[0]]
+        ]
+    else:
+        entries = [("best run of the cell", {"color": RUN, "linewidth": 1.6})]
+        if sweep.training_metric and any(curve.training is not None for curve in sweep.curves):
+            entries.append((sweep.training_metric, {"color": RUN_TRAINING, "linewidth": 1.0}))
+        if len(sweep.curves) > len({key for key in _cells_of(sweep)}):
+            entries.append(("others", {"color": FADED, "linewidth": 1.0}))
+    paper.legend(made, start, 16, entries, paper.WIDTH_PX - 4)
+
+
+def _cells_of(sweep: Sweep) -> list[str]:
+    return [key_of(dict(curve.params)) for curve in sweep.curves]

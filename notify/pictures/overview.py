@@ -1,0 +1,137 @@
+"""A sweep without a grid: all curves in one panel, and below the best value against each parameter."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from notify.pictures import paper
+from notify.pictures.canvas import Box, Ends, box, canvas, ticks, write
+from notify.pictures.palette import BEST, FADED, FAINT, INK, OTHERS, RUN, RUN_TRAINING, SOFT
+from notify.siblings import key_of
+from notify.story import Curve, Sweep
+from notify.words import number, value_words
+
+_LEFT, _FAN_PX, _SMALL_PX, _GAP, _PER_ROW, _MOST = 52, 190, 96, 14, 3, 6
+_TOP_COLOURS = (RUN, BEST, OTHERS[0])
+
+
+def overview(sweep: Sweep) -> bytes:
+    """The three best curves in colours, the others pale."""
+    names = _shown_params(sweep)
+    rows = -(-len(names) // _PER_ROW)
+    height = 36 + _FAN_PX + 36 + rows * (_SMALL_PX + 46)
+    made = paper.figure(paper.WIDTH_PX, height)
+    axis = paper.axes(made, _LEFT, 36, paper.WIDTH_PX - _LEFT - 14, _FAN_PX)
+    drawn = [curve for curve in sweep.curves if curve.series is not None]
+    _fan(axis, drawn)
+    entries = [
+        (f"{curve.label} {number(curve.best)}", {"color": colour, "linewidth": 1.8})
+        for curve, colour in zip(drawn, _TOP_COLOURS, strict=False)
+    ]
+    if drawn[0].training is not None and sweep.training_metric:
+        entries.append((sweep.training_metric, {"color": RUN_TRAINING, "linewidth": 1.1}))
+    if len(drawn) > len(_TOP_COLOURS):
+        entries.append((f"{len(drawn) - len(_TOP_COLOURS)} others", {"color": FADED, "linewidth": 1.0}))
+    metric = sweep.metric or ""
+    paper.words(made, 12, 16, metric, weight="bold")
+    paper.legend(made, 12 + 7.2 * min(len(metric), 60) + 18, 16, entries, paper.WIDTH_PX - 4)
+    if names:
+        _scatters(canvas(made), sweep, names, 36 + _FAN_PX + 36)
+    return paper.png(made)
+
+
+def _fan(axis: Any, drawn: Sequence[Curve]) -> None:
+    for place, curve in reversed(list(enumerate(drawn))):
+        assert curve.series is not None
+        is_top = place < len(_TOP_COLOURS)
+        style = {"color": _TOP_COLOURS[place], "linewidth": 1.8} if is_top else {"color": FADED, "linewidth": 1.0}
+        axis.plot(curve.series.steps, paper.as_drawn(curve.series.values), zorder=9 - place if is_top else 2, **style)
+    if drawn[0].training is not None:
+        training = drawn[0].training
+        axis.plot(training.steps, paper.as_drawn(training.values), color=RUN_TRAINING, linewidth=1.1, zorder=3)
+    values = np.concatenate([paper.as_drawn(curve.series.values) for curve in drawn if curve.series is not None])
+    values = values[np.isfinite(values)]
+    shown = [float(values.min()), float(np.quantile(values, 0.97))] if len(values) else []
+    paper.scale(axis, paper.limits(shown))
+    paper.steps_axis(axis, [float(s) for c in drawn if c.series for s in (c.series.steps[0], c.series.steps[-1])])
+
+
+def _shown_params(sweep: Sweep) -> list[str]:
+    """Those whose values say most about the result: numbers by their rank correlation, then the others."""
+    found = [(_weight(sweep, name), name) for name in sweep.varying]
+    return [name for _, name in sorted(found, key=lambda one: -one[0])[:_MOST]]
+
+
+def _weight(sweep: Sweep, name: str) -> float:
+    pairs = [(curve.params[name], curve.best) for curve in sweep.curves if name in curve.params and curve.best is not None]  # fmt: skip
+    numbers = [(float(x), y) for x, y in pairs if _is_number(x)]
+    if len(numbers) < 3 or len(numbers) < len(pairs):
+        return 0.1 if len(sweep.varying[name]) < len(pairs) else 0.0
+    ranks = np.array([np.argsort(np.argsort(side)) for side in zip(*numbers, strict=True)], dtype=np.float64)
+    return 0.2 + abs(float(np.corrcoef(ranks)[0, 1])) if ranks.std(axis=1).all() else 0.0
+
+
+def _scatters(axis: Any, sweep: Sweep, names: Sequence[str], top: float) -> None:
+    known = [curve for curve in sweep.curves if curve.best is not None and math.isfinite(curve.best)]
+    values = sorted(curve.best for curve in known if curve.best is not None)
+    upper = values[min(len(values) - 1, int(0.95 * len(values)))] if values else 1.0
+    y = paper.limits([values[0], upper] if values else [])
+    width = (paper.WIDTH_PX - _LEFT - 14 - _GAP * (_PER_ROW - 1)) / _PER_ROW
+    for place, name in enumerate(names):
+        row, column = divmod(place, _PER_ROW)
+        spot = Box(
+            left=_LEFT + column * (width + _GAP), top=top + 22 + row * (_SMALL_PX + 46), width=width, height=_SMALL_PX,
+            x=_x_ends(sweep, name), y=y,
+        )  # fmt: skip
+        _scatter(axis, sweep, name, spot, known, with_ticks=column == 0)
+
+
+def _scatter(axis: Any, sweep: Sweep, name: str, spot: Box, known: Sequence[Curve], *, with_ticks: bool) -> None:
+    box(axis, spot, facecolor="#fbfcfe", edgecolor=FAINT, linewidth=0.8, zorder=1)
+    write(axis, spot.left, spot.top - 9, name[:26], ha="left", fontsize=8.5, color=INK, weight="bold")
+    mine = [curve for curve in known if name in curve.params]
+    xs = spot.across([_position(sweep, name, curve.params[name]) for curve in mine])
+    ys = spot.down([curve.best or 0.0 for curve in mine])
+    axis.plot(xs[1:], ys[1:], "o", markersize=3.4, color=SOFT, alpha=0.7, mew=0, zorder=3)
+    if len(mine):
+        axis.plot(xs[:1], ys[:1], "o", markersize=6, color=RUN, zorder=4)
+    for x, text in _x_ticks(sweep, name, spot):
+        write(axis, x, spot.bottom + 9, text, ha="center", fontsize=7.5, color=SOFT)
+    for tick in ticks(spot.y) if with_ticks else ():
+        write(axis, _LEFT - 5, float(spot.down([tick])[0]), number(tick), ha="right", fontsize=7.5, color=SOFT)
+
+
+def _x_ends(sweep: Sweep, name: str) -> Ends:
+    values = sweep.varying[name]
+    if not _are_numbers(sweep, name):
+        return -0.5, len(values) - 0.5, False
+    numbers = [float(value) for value in values if math.isfinite(value)]
+    return paper.limits(numbers)
+
+
+def _x_ticks(sweep: Sweep, name: str, spot: Box) -> list[tuple[float, str]]:
+    values = sweep.varying[name]
+    if _are_numbers(sweep, name):
+        shown: Sequence[Any] = [value for value in values if math.isfinite(value)]
+        chosen = [shown[0], shown[-1]] if len(shown) > 4 else shown
+    else:
+        chosen = values if len(values) <= 4 else [values[0], values[-1]]
+    spots = spot.across([_position(sweep, name, value) for value in chosen])
+    longest = max(4, 26 // max(len(chosen), 1))
+    return [(float(x), value_words(value)[:longest]) for x, value in zip(spots, chosen, strict=True) if x == x]
+
+
+def _position(sweep: Sweep, name: str, value: Any) -> float:
+    if _are_numbers(sweep, name):
+        return float(value)
+    return float([key_of(one) for one in sweep.varying[name]].index(key_of(value)))
+
+
+def _are_numbers(sweep: Sweep, name: str) -> bool:
+    return all(_is_number(value) for value in sweep.varying[name]) and any(map(math.isfinite, sweep.varying[name]))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
