@@ -26,7 +26,7 @@ _ENDED_BADLY: tuple[Section, ...] = (
 )  # fmt: skip
 _FOUND: tuple[Section, ...] = (
     sections.findings, sections.curve_picture, sections.commands, sections.results, sections.differing,
-    sections.resource_picture, sections.facts, sections.left_out,
+    sections.telling_resources, sections.facts, sections.left_out,
 )  # fmt: skip
 _SWEEP: tuple[Section, ...] = (
     sweeps.sweep_curves, sweeps.best_table, sweeps.failure_groups, sweeps.sweep_findings, sweeps.sweep_commands,
@@ -74,7 +74,7 @@ def compose_letter(notice: Notice, story: Story) -> Letter:
         occasion=notice.about,
         tone=begins.tone,
         subject=begins.subject,
-        about=" · ".join(dict.fromkeys(place)) or begins.head,
+        about=" · ".join(dict.fromkeys(place)) or notice.worker or "labq",
         title=begins.title,
         lead=begins.lead,
         blocks=tuple(blocks),

@@ -12,6 +12,7 @@ from notify.choosing import panels
 from notify.clean import clean
 from notify.following import as_it_was, retrying
 from notify.gather_sweep import MOST_RUNS, Experiments
+from notify.reading import Reading
 from notify.siblings import chosen, labels, metric_of, standing, varying
 from notify.story import Retrying, Standing, Story
 from notify.thinning import thinned
@@ -25,7 +26,7 @@ from store.query import Compared, Metric, Missing, Not, Op, Order, Stat, both
 from store.runs import Run, short
 from store.samples import Sample
 from store.states import State
-from store.store import RunQuery, Store
+from store.store import RunQuery
 from store.workers import Worker
 
 TAIL_BYTES = 64 * 1024
@@ -37,13 +38,12 @@ SAMPLES_S = 3600.0
 """So much of the time before the end is shown."""
 MOST_SAMPLES = 400
 DIGEST_SWEEPS = 3
+_T = TypeVar("_T")
 _PATIENCE_S = 2.0
 _LONG_AGO_S = 30 * 86400.0
 
-T = TypeVar("T")
 
-
-def gather(store: Store, notice: Notice) -> Story:
+def gather(store: Reading, notice: Notice) -> Story:
     """Raises StoreUnavailable, and NoSuchRun when the run was deleted."""
     return _Gatherer(store, notice).story()
 
@@ -51,7 +51,7 @@ def gather(store: Store, notice: Notice) -> Story:
 class _Gatherer:
     """One notice's reading."""
 
-    def __init__(self, store: Store, notice: Notice) -> None:
+    def __init__(self, store: Reading, notice: Notice) -> None:
         self._store, self._notice = store, notice
         self._left_out: list[str] = []
         self._experiments = Experiments(store)
@@ -61,6 +61,8 @@ class _Gatherer:
         story = Story(now=self._store.now())
         if self._notice.run:
             story = self._about_run(story)
+        elif self._notice.finding is not None:
+            story = replace(story, findings=(self._notice.finding,))
         if self._notice.about is Occasion.DIGEST:
             story = self._digest(story)
         elif self._notice.experiment and not self._notice.run:
@@ -70,7 +72,7 @@ class _Gatherer:
             story = self._about_worker(story)
         return replace(story, left_out=tuple(self._left_out))
 
-    def _try(self, what: str, read: Callable[[], T], otherwise: T) -> T:
+    def _try(self, what: str, read: Callable[[], _T], otherwise: _T) -> _T:
         try:
             return read()
         except (StoreUnavailable, NoSuchRun):
@@ -85,8 +87,8 @@ class _Gatherer:
         run = as_it_was(self._notice, now_run)
         story = replace(story, run=run, label=short(run.id), retrying=self._retrying(now_run))
         story = self._try("the other runs", lambda: self._beside_siblings(story, run), story)
-        own = self._try("the curves", lambda: self._series(run), ())
-        findings = self._try("the findings", lambda: self._findings(run), ())
+        own: tuple[Series, ...] = self._try("the curves", lambda: self._series(run), ())
+        findings: tuple[Finding, ...] = self._try("the findings", lambda: self._findings(run), ())
         tail = self._try("the output", lambda: self._store.log_tail(run.id, run.attempt, TAIL_BYTES), b"")
         return replace(
             story,
@@ -197,7 +199,7 @@ class _Gatherer:
     # ── a worker, a digest ──
     def _about_worker(self, story: Story) -> Story:
         worker = self._try("the worker", self._worker, None)
-        held = self._try("its runs", lambda: self._store.held_by(self._notice.worker), [])
+        held: list[Run] = self._try("its runs", lambda: self._store.held_by(self._notice.worker), [])
         names: dict[str, str] = dict(story.labels)
         for run in held:
             names |= {run.id: labels(self._experiments.outcomes(run.experiment)).get(run.id, short(run.id))}

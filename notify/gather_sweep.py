@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import islice
 
 from notify.choosing import partner
+from notify.reading import Reading
 from notify.siblings import chosen, failures, flat, grid_of, key_of, labels, metric_of, ranked, varying
 from notify.story import Band, Curve, Ranked, Sweep
 from notify.thinning import band, thinned
@@ -13,7 +14,7 @@ from store.metrics import Series
 from store.outcomes import Outcome
 from store.runs import MetricSummary, Run
 from store.states import State
-from store.store import RunQuery, Store
+from store.store import RunQuery
 
 MOST_RUNS = 2000
 """Of one experiment; about 20 MB while a message is made."""
@@ -30,7 +31,7 @@ _COUNTED = 1_000_000
 class Experiments:
     """What a message needs of them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Reading) -> None:
         self._store = store
         self._known: dict[str, list[Outcome]] = {}
 

@@ -4,6 +4,7 @@ Templates run in a sandbox, HTML is escaped, an unknown name is a mistake. A mis
 message: it is made with ours, and says which file and line were wrong.
 """
 
+import re
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from store.occasions import Occasion
 
 OURS = Path(__file__).parent / "templates"
 WIDTH = 78
+_GAPS = re.compile(r"\n{3,}")
 SUBJECT, TEXT, HTML = "subject.txt.j2", "letter.txt.j2", "letter.html.j2"
 
 
@@ -89,7 +91,7 @@ class Templates:
         subject = environment.select_template([f"{about}.subject.txt.j2", SUBJECT]).render(said)
         text = environment.select_template([f"{about}.txt.j2", TEXT]).render(said)
         html = environment.select_template([f"{about}.html.j2", HTML]).render(said)
-        return " ".join(subject.split()), text.rstrip() + "\n", html
+        return " ".join(subject.split()), _GAPS.sub("\n\n", text.rstrip()) + "\n", html
 
     def _is_named(self, path: Path) -> bool:
         """Something that another template may include."""

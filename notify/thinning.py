@@ -36,7 +36,7 @@ def thinned(series: Series, columns: int = COLUMNS) -> Series:
 
 def band(metric: str, many: Sequence[Series]) -> Band | None:
     """The quantiles of these curves, each counted only between its own first and last point; None for fewer than 3."""
-    drawn = [found for one in many if (found := _finite(one)) is not None]
+    drawn = [pair for one in many if (pair := _finite(one)) is not None]
     if len(drawn) < _FEWEST:
         return None
     first, last = min(steps[0] for steps, _ in drawn), max(steps[-1] for steps, _ in drawn)

@@ -47,12 +47,13 @@ def cause_words(reason: Reason | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Two units at most: `1 d 2 h`, `3 min 20 s`, `4 s`."""
+    """As fine as anybody cares: `1 d 2 h`, `14 h 5 min`, `3 min 20 s`, `52 min`, `4 s`."""
     left = max(0, round(seconds))
     for name, size, lower_name, lower in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
         if left >= size:
             whole, rest = divmod(left, size)
-            return f"{whole} {name} {rest // lower} {lower_name}" if rest >= lower else f"{whole} {name}"
+            fine = rest >= lower and (whole < 10 or name == "h")
+            return f"{whole} {name} {rest // lower} {lower_name}" if fine else f"{whole} {name}"
     return f"{left} s"
 
 

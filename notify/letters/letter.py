@@ -1,4 +1,4 @@
-"""A message before it is text or HTML: a title, a few sentences, blocks. Both parts say the same, as both come of it."""
+"""A message before it is text or HTML: a title, a few sentences, blocks. Both parts come of it, so they say the same."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Names and what they are; `quote`: in the letters of a terminal."""
+    """Names and what they are."""
 
     kind: ClassVar[str] = "facts"
     title: str
@@ -31,13 +31,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows of equal length; `numeric` columns stand to the right, `strong` rows stand out, `note` says what is shown."""
+    """Rows of equal length. `numeric` columns stand to the right, `quiet` ones are paler, `strong` rows stand out."""
 
     kind: ClassVar[str] = "table"
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
+    quiet: frozenset[int] = frozenset()
     strong: frozenset[int] = frozenset()
     note: str = ""
 

@@ -87,5 +87,5 @@ def disease_words(disease: Disease) -> str:
 
 def finding_words(finding: Finding) -> str:
     """`Over-fitting (val_loss)`"""
-    about = f" ({finding.about})" if finding.about else ""
-    return f"{disease_words(finding.disease)}{about}"
+    words = disease_words(finding.disease)
+    return f"{words} ({finding.about})" if finding.about and finding.about not in words.lower() else words

@@ -93,7 +93,7 @@ def _resumed(notice: Notice, story: Story) -> Opening:
     return Opening(
         tone=Tone.CALM,
         head=run_name(notice, story),
-        said=f"is running again {where}{on} (attempt {notice.attempt})",
+        said=f"running again {where}{on} (attempt {notice.attempt})",
         lead=_sentences(f"Attempt {before.number} ended: {_end_of(before)}." if before else "", _standing_now(story)),
     )
 
@@ -118,10 +118,10 @@ def _finding(notice: Notice, story: Story) -> Opening:
 
 def _of_finding(notice: Notice, story: Story, said: str, tone: Tone) -> Opening:
     finding = notice.finding
-    evidence = wrapped(finding.evidence, 90) if finding else ""
+    evidence = wrapped(finding.evidence, 90).rstrip(".") if finding else ""
     mild = finding is not None and finding.severity is Severity.NOTE
     severe = finding is not None and finding.severity is Severity.SEVERE
-    went = " It is still running: nothing was done to it." if story.run and story.run.state is State.RUNNING else ""
+    went = " It is still running." if story.run and story.run.state is State.RUNNING else ""
     return Opening(
         tone=Tone.CALM if mild else Tone.BAD if severe else tone,
         head=run_name(notice, story),
@@ -139,7 +139,7 @@ def _best_so_far(notice: Notice, story: Story) -> Opening:
     return Opening(
         tone=Tone.GOOD,
         head=run_name(notice, story),
-        said=f"is the best so far{value}",
+        said=f"best so far{value}",
         lead=_sentences(_running(story), _spent(notice, story)),
     )
 
@@ -192,8 +192,8 @@ def _worker_lost(notice: Notice, story: Story) -> Opening:
     )
     return Opening(
         tone=Tone.WARNING,
-        head=f"worker {notice.worker or '?'}",
-        said=f"lost{host}",
+        head="",
+        said=f"worker {notice.worker or '?'} lost{host}",
         lead=_sentences(f"{seen}{runs}"),
     )
 
@@ -210,7 +210,7 @@ def _disk_low(notice: Notice, story: Story) -> Opening:
     return Opening(
         tone=Tone.WARNING,
         head=run_name(notice, story) if story.run else (where or "labq"),
-        said=f"disk low{f' on {where}' if where and story.run else ''}: {wrapped(said, 90)}",
+        said=f"disk low{f' on {where}' if where and story.run else ''}: {wrapped(said, 90).rstrip('.')}",
         lead=_sentences(lead),
     )
 
@@ -264,7 +264,9 @@ _OPENINGS: dict[Occasion, Callable[[Notice, Story], Opening]] = {
 
 # ── sentences ──
 def _sentences(*said: str) -> tuple[str, ...]:
-    return tuple(" ".join(one.split()) for one in said if one and one.strip())
+    """With a capital and an end."""
+    lines = (" ".join(one.split()) for one in said)
+    return tuple(line[:1].upper() + line[1:] + ("" if line[-1] in ".!?…" else ".") for line in lines if line)
 
 
 def _ended(verb: str, notice: Notice, story: Story) -> str:

@@ -13,11 +13,14 @@ from notify.siblings import best_value
 from notify.story import Story
 from notify.words import attempt_of, count, duration, host_of, moment, number, params_words, size, value_words
 from store.directions import greater_is_better, main_metric
-from store.findings import Finding
+from store.findings import Disease, Finding
 from store.notices import Notice
 from store.runs import Run, short
 from store.states import State
 
+_OF_THE_MACHINE = frozenset(
+    {Disease.STUCK, Disease.SLOW, Disease.IDLE_GPU, Disease.MEMORY_GROWTH, Disease.DISK_FILLING}
+)  # fmt: skip
 MOST_METRICS, MOST_FINDINGS, MOST_PARAMS = 10, 6, 12
 
 
@@ -29,6 +32,12 @@ def curve_picture(_notice: Notice, story: Story) -> Iterable[Block]:
         yield Picture(
             cid="curve@labq", png=picture, width_px=WIDTH_PX, alt=_curve_words(story), title="Curves", command=command
         )
+
+
+def telling_resources(notice: Notice, story: Story) -> Iterable[Block]:
+    """The same, where the finding is about the machine."""
+    if notice.finding is not None and notice.finding.disease in _OF_THE_MACHINE:
+        yield from resource_picture(notice, story)
 
 
 def resource_picture(_notice: Notice, story: Story) -> Iterable[Block]:
@@ -70,6 +79,7 @@ def results(_notice: Notice, story: Story) -> Iterable[Block]:
         head=(*head, f"best of {told.best_label}") if rival and told else head,
         rows=tuple(rows),
         numeric=frozenset({1, 2, 3, 5}),
+        quiet=frozenset({4}),
         strong=frozenset({0}),
         note=more,
     )
@@ -211,7 +221,7 @@ def _gpus(story: Story, given: object) -> str:
     uuids = [str(one) for one in given] if isinstance(given, list | tuple) else []
     indices = sorted({gpu.index for sample in story.samples for gpu in sample.gpus})
     if indices:
-        return f"{count(len(indices), 'GPU')}: number {', '.join(map(str, indices))}"
+        return f"number {', '.join(map(str, indices))}"
     return ", ".join(uuids)[:120]
 
 

@@ -9,112 +9,126 @@ import numpy as np
 
 from notify.choosing import is_training, panels, stem
 from notify.pictures import paper
-from notify.pictures.palette import (
-    BAD,
-    BAND,
-    BEST,
-    BEST_TRAINING,
-    INK,
-    MIDDLE,
-    OTHERS,
-    PAPER,
-    RUN,
-    RUN_TRAINING,
-    SOFT,
-)
+from notify.pictures.canvas import NORMAL, SMALL, Box, canvas, frame, heading, lines, whole_ends, write
+from notify.pictures.palette import BAD, BAND, BEST, BEST_TRAINING, INK, MIDDLE, OTHERS, PAPER, RUN, RUN_TRAINING, SOFT
 from notify.story import Story
 from store.metrics import Series
 
-_LEFT, _RIGHT = 52, 14
-_FIRST_PX, _OTHER_PX = 210, 110
-_HEAD_PX, _FOOT_PX, _GAP_PX = 36, 38, 26
+LEFT, RIGHT, HEAD, FOOT = 50, 12, 34, 44
+_FIRST_PX, _OTHER_PX = 214, 104
 _FEW = 40
+_KINDS = {"val": "validation", "valid": "validation", "train": "training"}
+
+Style = dict[str, Any]
+Entry = tuple[str, Style]
 
 
 def curves(story: Story) -> bytes | None:
     """One panel for each group of metrics, the main one first and largest; None when there is nothing to draw."""
     by_name = {one.name: one for one in story.series if one.steps}
     about = story.standing.metric if story.standing else ""
-    groups = [[name for name in group if name in by_name] for group in panels(list(by_name), about)]
+    groups = [[by_name[name] for name in group if name in by_name] for group in panels(list(by_name), about)]
     groups = [group for group in groups if group]
     if not groups:
         return None
     heights = [_FIRST_PX] + [_OTHER_PX] * (len(groups) - 1)
-    total = sum(heights) + _HEAD_PX + _FOOT_PX + (_GAP_PX + 22) * (len(groups) - 1)
-    made = paper.figure(paper.WIDTH_PX, total)
-    top = _HEAD_PX
+    made = paper.figure(paper.WIDTH_PX, sum(heights) + (HEAD + FOOT) * len(groups) - 14 * (len(groups) - 1))
+    axis = canvas(made)
+    top = float(HEAD)
     for place, (group, height) in enumerate(zip(groups, heights, strict=True)):
-        axis = paper.axes(made, _LEFT, top, paper.WIDTH_PX - _LEFT - _RIGHT, height)
-        entries = _panel(axis, story, [by_name[name] for name in group], with_siblings=place == 0)
-        title = stem(group[0]) if len(group) > 1 else group[0]
-        paper.words(made, 12, top - 20, title, weight="bold")
-        start = 12 + 7.2 * min(len(title), 60) + 18
-        paper.legend(made, start, top - 20, entries, paper.WIDTH_PX - 4)
-        paper.steps_axis(axis, _steps(group, by_name, story, place), label="step" if place == len(groups) - 1 else "")
-        top += height + _GAP_PX + 22
+        is_last = place == len(groups) - 1
+        box = _box(story, group, top, height, with_siblings=place == 0)
+        frame(axis, box, x_label="step" if is_last else "")
+        entries = _panel(axis, box, story, group, with_siblings=place == 0)
+        title = stem(group[0].name) if len(group) > 1 else group[0].name
+        heading(axis, 12, top - 18, title, entries, paper.WIDTH_PX - 4)
+        top = box.bottom + FOOT + HEAD - 14
     return paper.png(made)
 
 
-def _panel(axis: Any, story: Story, group: Sequence[Series], *, with_siblings: bool) -> list[tuple[str, dict[str, Any]]]:  # fmt: skip
-    hints: list[float] = []
-    entries: list[tuple[str, dict[str, Any]]] = []
-    if with_siblings:
-        entries, hints = _siblings(axis, story, {one.name for one in group})
-    styles = _styles(group)
-    own = []
-    for series, style in reversed(list(zip(group, styles, strict=True))):
-        values = paper.as_drawn(series.values)
-        marker = {"marker": "o", "markersize": 2.6} if len(values) < _FEW else {}
-        axis.plot(series.steps, values, zorder=5, solid_capstyle="round", **style, **marker)
-        own += values.tolist()
-    paper.scale(axis, paper.limits(own, hints))
-    for series in group:
-        _not_finite(axis, series)
-    if with_siblings:
-        _best_point(axis, story, group)
-    named = [(_name(series, group), style) for series, style in zip(group, styles, strict=True)]
-    return named + entries
+def _box(story: Story, group: Sequence[Series], top: float, height: float, *, with_siblings: bool) -> Box:
+    hints = _hints(story, group) if with_siblings else []
+    rest = [value for one in group[1:] for value in one.values]
+    return Box(
+        left=LEFT, top=top, width=paper.WIDTH_PX - LEFT - RIGHT, height=height,
+        x=_step_ends(story, group, with_siblings=with_siblings),
+        y=paper.limits(group[0].values, hints, rest),
+    )  # fmt: skip
 
 
-def _siblings(axis: Any, story: Story, names: set[str]) -> tuple[list[tuple[str, dict[str, Any]]], list[float]]:
-    """Behind the run's own curves: the band, its middle, the best."""
-    entries: list[tuple[str, dict[str, Any]]] = []
-    hints: list[float] = []
-    for series in story.best_series:
-        if stem(series.name) in {stem(name) for name in names}:
-            main = story.standing is not None and series.name == story.standing.metric
-            style = {"color": BEST if main else BEST_TRAINING, "linewidth": 1.5 if main else 1.1}
-            axis.plot(series.steps, paper.as_drawn(series.values), zorder=4 if main else 3, **style)
-            hints += _robust(series.values)
-            if main and story.standing:
-                entries.append((f"best other ({story.standing.best_label})", style))
-    band = story.band
-    if band is not None and band.metric in names:
-        axis.fill_between(band.steps, band.low, band.high, color=BAND, linewidth=0, zorder=1)
-        axis.plot(band.steps, band.middle, color=MIDDLE, linewidth=1, zorder=2, dashes=(4, 2))
-        entries.append((f"80 % of {band.count} others", {"color": BAND, "linewidth": 7, "solid_capstyle": "butt"}))
-        hints += _robust([*band.low, *band.high])
-    return entries, hints
+def _hints(story: Story, group: Sequence[Series]) -> list[float]:
+    """What others have there, without their first peaks, which would press everything flat."""
+    found: list[float] = []
+    for series in _best_of(story, group):
+        found += _robust(series.values)
+    if _has_band(story, group) and story.band is not None:
+        found += _robust([*story.band.low, *story.band.high])
+    return found
 
 
 def _robust(values: Iterable[float]) -> list[float]:
-    """Without the first peaks, which would press everything flat."""
-    found = paper.as_drawn(values)
-    found = found[np.isfinite(found)]
-    return [] if not len(found) else [float(found.min()), float(np.quantile(found, 0.98))]
+    known = paper.finite(values)
+    return [float(known.min()), float(np.quantile(known, 0.98))] if len(known) else []
 
 
-def _styles(group: Sequence[Series]) -> list[dict[str, Any]]:
+def _step_ends(story: Story, group: Sequence[Series], *, with_siblings: bool) -> paper.Ends:
+    """Its own steps; those of others as far as they are not several times as many."""
+    own = [float(step) for one in group for step in (min(one.steps), max(one.steps))]
+    reach = max(own) - min(own)
+    if with_siblings and reach:
+        others = [float(step) for one in _best_of(story, group) for step in one.steps[-1:]]
+        own += [min(step, max(own) + 1.5 * reach) for step in others]
+    return whole_ends(own)
+
+
+def _panel(axis: Any, box: Box, story: Story, group: Sequence[Series], *, with_siblings: bool) -> list[Entry]:
+    others = _siblings(axis, box, story, group) if with_siblings else []
+    styles = _styles(group)
+    for series, style in reversed(list(zip(group, styles, strict=True))):
+        dots = {"marker": "o", "markersize": 2.8} if len(series.steps) < _FEW else {}
+        lines(axis, [(box.across(series.steps), box.down(series.values))], zorder=5, **style, **dots)
+    for series in group:
+        _not_finite(axis, box, series)
+    if with_siblings:
+        _best_point(axis, box, story, group)
+    return [(_name(one, group), style) for one, style in zip(group, styles, strict=True)] + others
+
+
+def _siblings(axis: Any, box: Box, story: Story, group: Sequence[Series]) -> list[Entry]:
+    """Behind the run's own curves: the band, its middle, the best."""
+    entries: list[Entry] = []
+    for series in _best_of(story, group):
+        is_main = story.standing is not None and series.name == story.standing.metric
+        style = {"color": BEST if is_main else BEST_TRAINING, "linewidth": 1.5 if is_main else 1.1}
+        lines(axis, [(box.across(series.steps), box.down(series.values))], zorder=4 if is_main else 3, **style)
+        if is_main and story.standing is not None:
+            entries.append((f"best other ({story.standing.best_label})", style))
+    band = story.band
+    if band is not None and _has_band(story, group):
+        steps = box.across(band.steps)
+        axis.fill_between(steps, box.clipped(band.low), box.clipped(band.high), color=BAND, linewidth=0, zorder=1.5)
+        lines(axis, [(steps, box.down(band.middle))], color=MIDDLE, linewidth=1, zorder=2, dashes=(4, 2))
+        entries.append((f"80 % of {band.count} others", {"color": BAND, "linewidth": 7, "solid_capstyle": "butt"}))
+    return entries
+
+
+def _best_of(story: Story, group: Sequence[Series]) -> list[Series]:
+    stems = {stem(one.name) for one in group}
+    return [one for one in story.best_series if stem(one.name) in stems and one.steps]
+
+
+def _has_band(story: Story, group: Sequence[Series]) -> bool:
+    return story.band is not None and any(one.name == story.band.metric for one in group)
+
+
+def _styles(group: Sequence[Series]) -> list[Style]:
     """The first is the main one, in the run's own colour; training data paler; further ones in other colours."""
     others = iter(OTHERS)
-    styles: list[dict[str, Any]] = []
-    for place, series in enumerate(group):
-        if place == 0:
-            styles.append({"color": RUN, "linewidth": 1.8})
-        elif is_training(series.name) and all(style["color"] != RUN_TRAINING for style in styles):
-            styles.append({"color": RUN_TRAINING, "linewidth": 1.3})
-        else:
-            styles.append({"color": next(others, SOFT), "linewidth": 1.3})
+    styles: list[Style] = [{"color": RUN, "linewidth": 1.9}]
+    for series in group[1:]:
+        is_first = all(style["color"] != RUN_TRAINING for style in styles)
+        colour = RUN_TRAINING if is_training(series.name) and is_first else next(others, SOFT)
+        styles.append({"color": colour, "linewidth": 1.3})
     return styles
 
 
@@ -122,64 +136,69 @@ def _name(series: Series, group: Sequence[Series]) -> str:
     if len(group) == 1:
         return "this run"
     whose = series.name.removesuffix(stem(series.name)).rstrip("_/-. ").lower()
-    return {"val": "validation", "valid": "validation", "train": "training", "": series.name}.get(whose, whose)
+    return _KINDS.get(whose, whose or series.name)
 
 
-def _best_point(axis: Any, story: Story, group: Sequence[Series]) -> None:
+def _best_point(axis: Any, box: Box, story: Story, group: Sequence[Series]) -> None:
     """A ring around the best value, with the number beside it."""
     told = story.standing
     if told is None or told.value is None or told.step is None or all(one.name != told.metric for one in group):
         return
-    if not math.isfinite(told.value):
+    x, y = float(box.across([told.step])[0]), float(box.down([told.value])[0])
+    if not math.isfinite(x + y):
         return
-    axis.plot([told.step], [told.value], "o", markersize=7, mfc=PAPER, mec=RUN, mew=1.6, zorder=7)
-    above = told.greatest
-    axis.annotate(
-        f"{told.value:.4g}", (told.step, told.value), xytext=(0, -13 if above else 11), textcoords="offset points",
-        ha="center", va="center", fontsize=paper.NORMAL, color=INK, weight="bold", zorder=8, annotation_clip=False,
-        bbox={"boxstyle": "round,pad=0.15", "fc": PAPER, "ec": "none", "alpha": 0.8},
-    )  # fmt: skip
+    lines(axis, [([x], [y])], marker="o", markersize=7, mfc=PAPER, mec=RUN, mew=1.7, zorder=8, linestyle="none")
+    x = min(max(x, box.left + 20), box.right - 20)
+    below = told.greatest if box.top + 26 < y < box.bottom - 26 else y < box.top + 26
+    text = f"{told.value:.4g}"
+    write(axis, x, y + (15 if below else -15), text, ha="center", fontsize=NORMAL, color=INK, weight="bold", halo=True)
 
 
-def _not_finite(axis: Any, series: Series) -> None:
-    """From where on, or where, there is no number: marked at the foot of the axes."""
+def _not_finite(axis: Any, box: Box, series: Series) -> None:
+    """Where there is no number: marked at the foot of the panel."""
     bad = [step for step, value in zip(series.steps, series.values, strict=True) if not math.isfinite(value)]
     if not bad:
         return
-    bottom = axis.get_ylim()[0]
-    axis.plot(bad, [bottom] * len(bad), "|", color=BAD, markersize=9, mew=1.6, zorder=9, clip_on=False)
+    xs = box.across(bad)
+    edge = box.bottom - 3
+    lines(axis, [_stretch(part, edge) for part in _stretches(series, box)], color=BAD, linewidth=3.2, zorder=7)
+    marks = {"marker": "|", "markersize": 6, "mew": 1.6, "linestyle": "none", "color": BAD}
+    lines(axis, [(xs[:1], [edge])], zorder=7, **marks)
     kind = next(value for value in series.values if not math.isfinite(value))
-    axis.annotate(
-        f"{kind:g} from step {bad[0]}" if len(bad) > 1 else f"{kind:g} at step {bad[0]}", (bad[0], bottom),
-        xytext=(-4, 9), textcoords="offset points", ha="right" if _is_late(axis, bad[0]) else "left",
-        fontsize=paper.SMALL, color=BAD, zorder=9,
-    )  # fmt: skip
+    words = f"{kind:g} {'from' if len(bad) > 1 else 'at'} step {bad[0]:,}"
+    x, is_late = float(xs[0]), float(xs[0]) > (box.left + box.right) / 2
+    if math.isfinite(x):
+        write(axis, x + (-5 if is_late else 5), box.bottom - 16, words, ha="right" if is_late else "left", color=BAD,
+              fontsize=SMALL, halo=True)  # fmt: skip
 
 
-def _is_late(axis: Any, step: float) -> bool:
-    lines = [line.get_xdata() for line in axis.lines]
-    known = [float(x) for data in lines for x in (data[0], data[-1])] if lines else [0.0]
-    return step > (min(known) + max(known)) / 2
+def _stretches(series: Series, box: Box) -> list[Any]:
+    """Where it is not finite for a while: x of the first and the last point of each such stretch."""
+    found: list[list[int]] = [[]]
+    for step, value in zip(series.steps, series.values, strict=True):
+        if not math.isfinite(value):
+            found[-1].append(step)
+        elif found[-1]:
+            found.append([])
+    return [box.across([part[0], part[-1]]) for part in found if part]
 
 
-def _steps(group: Sequence[str], by_name: dict[str, Series], story: Story, place: int) -> list[float]:
-    """Its own steps; those of others only as far as they are not several times as many."""
-    own = [float(step) for name in group for step in (min(by_name[name].steps), max(by_name[name].steps))]
-    if place or not story.best_series:
-        return own
-    reach = max(own) - min(own)
-    others = [float(step) for one in story.best_series if one.steps for step in (one.steps[0], one.steps[-1])]
-    return own + [min(step, max(own) + 1.5 * reach) if reach else step for step in others]
+def _stretch(xs: Any, y: float) -> tuple[Any, Any]:
+    return xs + np.array([-1.0, 1.0]), [y, y]
 
 
-def sparkline(values: Sequence[float], width: int = 24) -> str:
-    """`█▅▃▂▁▁`: the same for the text part; a value that is not finite is `×`."""
-    cells = [values[a:b] for a, b in pairwise(np.linspace(0, len(values), min(width, len(values)) + 1).astype(int))]
-    ends = [next((v for v in reversed(cell) if math.isfinite(v)), math.nan) for cell in cells]
+def sparkline(values: Sequence[float], width: int = 16) -> str:
+    """`█▅▃▂▁▁`: the course of a metric in text; a value that is not finite is `×`."""
+    edges = np.linspace(0, len(values), min(width, len(values)) + 1).astype(int).tolist()
+    ends = [next((v for v in reversed(values[a:b]) if math.isfinite(v)), math.nan) for a, b in pairwise(edges)]
     known = [one for one in ends if math.isfinite(one)]
     if not known:
         return "×" * len(ends)
     least, room = min(known), max(known) - min(known)
     if not math.isfinite(room):
         return ""
-    return "".join("×" if not math.isfinite(v) else "▁▂▃▄▅▆▇█"[round(7 * (v - least) / room) if room else 0] for v in ends)  # fmt: skip
+    return "".join(_bar((v - least) / room if room else 0.0) for v in ends)
+
+
+def _bar(share: float) -> str:
+    return "▁▂▃▄▅▆▇█"[round(7 * share)] if math.isfinite(share) else "×"

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from notify.pictures import paper
-from notify.pictures.canvas import Box, Ends, box, canvas, lines, ticks, write
+from notify.pictures.canvas import TINY, Box, box, canvas, heading, lines, ticks, whole_ends, write
 from notify.pictures.palette import BAD, FADED, FAINT, HUES, INK, RUN, RUN_TRAINING, SOFT
+from notify.pictures.paper import Ends
 from notify.siblings import key_of
 from notify.story import Curve, Sweep
 from notify.words import number, value_words
@@ -18,6 +19,7 @@ _LEFT, _TOP, _FOOT, _GAP, _ROW_WORDS = 46, 66, 30, 6, 18
 _WORST, _BEST = (0.985, 0.988, 0.995), (0.80, 0.88, 0.99)
 
 Cells = dict[tuple[str, str], list[Curve]]
+Hue = tuple[str, dict[str, str]] | None
 
 
 def grid(sweep: Sweep, rows: str, columns: str) -> bytes:
@@ -30,7 +32,7 @@ def grid(sweep: Sweep, rows: str, columns: str) -> bytes:
     made = paper.figure(paper.WIDTH_PX, round(height))
     axis = canvas(made)
     hue = _hue(sweep, rows, columns)
-    sides = _ends(sweep.curves)
+    sides = _ends(sweep.curves, with_training=hue is None)
     places = {
         (key_of(r), key_of(c)): Box(
             left=_LEFT + j * (panel_width + _GAP), top=_TOP + i * (panel_height + _GAP),
@@ -40,9 +42,9 @@ def grid(sweep: Sweep, rows: str, columns: str) -> bytes:
         for j, c in enumerate(across)
     }  # fmt: skip
     _papers(axis, places, cells, greater_is_better(sweep.metric or ""))
-    _strokes(axis, places, cells, hue, sweep)
+    _strokes(axis, places, cells, hue)
     _margins(axis, sweep, (rows, columns), places, height)
-    _heading(made, sweep, hue)
+    heading(axis, 12, 16, sweep.metric or "", _entries(sweep, hue), paper.WIDTH_PX - 4)
     return paper.png(made)
 
 
@@ -55,7 +57,7 @@ def _cells(curves: Iterable[Curve], rows: str, columns: str) -> Cells:
     return found
 
 
-def _hue(sweep: Sweep, rows: str, columns: str) -> tuple[str, dict[str, str]] | None:
+def _hue(sweep: Sweep, rows: str, columns: str) -> Hue:
     """The one further parameter of few values, and the colour of each."""
     others = [name for name in sweep.varying if name not in (rows, columns)]
     if len(others) != 1 or len(sweep.varying[others[0]]) > len(HUES):
@@ -64,17 +66,20 @@ def _hue(sweep: Sweep, rows: str, columns: str) -> tuple[str, dict[str, str]] | 
     return others[0], {key_of(value): colour for value, colour in zip(values, HUES, strict=False)}
 
 
-def _ends(curves: Sequence[Curve]) -> tuple[Ends, Ends]:
+def _ends(curves: Sequence[Curve], *, with_training: bool) -> tuple[Ends, Ends]:
     """The same for all panels; what diverged leaves them at the top."""
     shown = [curve.series for curve in curves if curve.series is not None]
-    steps = [float(step) for one in shown for step in (min(one.steps), max(one.steps)) if one.steps]
-    values = np.concatenate([paper.as_drawn(one.values) for one in shown]) if shown else np.array([])
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return (0.0, 1.0, False), (0.0, 1.0, False)
-    training = [paper.as_drawn(curve.training.values) for curve in curves if curve.training is not None]
-    least = min([float(values.min()), *(float(np.nanmin(one)) for one in training if np.isfinite(one).any())])
-    return (min(steps), max(steps), False), paper.limits([least, float(np.quantile(values, 0.97))])
+    known = paper.finite(value for one in shown for value in one.values)
+    training = [
+        value for curve in curves if with_training and curve.training is not None for value in curve.training.values
+    ]
+    values = [float(known.min()), float(np.quantile(known, 0.985))] if len(known) else []
+    return whole_ends(step for one in shown for step in one.steps), paper.limits(values, (), _robust(training))
+
+
+def _robust(values: Sequence[float]) -> list[float]:
+    known = paper.finite(values)
+    return [float(known.min()), float(np.quantile(known, 0.95))] if len(known) else []
 
 
 def _papers(axis: Any, places: Mapping[tuple[str, str], Box], cells: Cells, greatest: bool) -> None:
@@ -92,15 +97,15 @@ def _papers(axis: Any, places: Mapping[tuple[str, str], Box], cells: Cells, grea
         middle = (place.left + place.right) / 2, (place.top + place.bottom) / 2
         if value is None:
             failed = any(curve.state is State.FAILED for curve in cells.get(cell, ()))
-            write(axis, *middle, "failed" if failed else "–", ha="center", color=BAD if failed else SOFT, fontsize=8.5)
+            write(axis, *middle, "failed" if failed else "–", ha="center", color=BAD if failed else SOFT)
             continue
         write(
-            axis, place.right - 5, place.top + 9, number(value), ha="right", fontsize=8.5, zorder=7,
+            axis, place.right - 5, place.top + 9, number(value), ha="right", zorder=7,
             color=RUN if is_best else INK, weight="bold" if is_best else "normal",
         )  # fmt: skip
 
 
-def _strokes(axis: Any, places: Mapping[tuple[str, str], Box], cells: Cells, hue: Any, sweep: Sweep) -> None:
+def _strokes(axis: Any, places: Mapping[tuple[str, str], Box], cells: Cells, hue: Hue) -> None:
     by_colour: dict[str, list[tuple[Any, Any]]] = {}
     for cell, curves in cells.items():
         place = places.get(cell)
@@ -120,7 +125,7 @@ def _stroke(place: Box, series: Any) -> tuple[Any, Any]:
     return place.across(series.steps), place.down(series.values)
 
 
-def _colour(curve: Curve, rank: int, hue: tuple[str, dict[str, str]] | None) -> str:
+def _colour(curve: Curve, rank: int, hue: Hue) -> str:
     if hue is not None:
         return hue[1].get(key_of(curve.params.get(hue[0])), FADED)
     return RUN if rank == 0 else FADED
@@ -131,41 +136,34 @@ def _margins(axis: Any, sweep: Sweep, names: tuple[str, str], places: Mapping[tu
     rows, columns = names
     for value in sweep.varying[columns]:
         place = places[key_of(sweep.varying[rows][0]), key_of(value)]
-        write(axis, (place.left + place.right) / 2, _TOP - 9, value_words(value), ha="center", fontsize=8.5, color=INK)
-    write(axis, _LEFT, _TOP - 25, f"{columns} →", ha="left", fontsize=8.5, color=SOFT)
+        write(axis, (place.left + place.right) / 2, _TOP - 9, value_words(value), ha="center", color=INK)
+    write(axis, _LEFT, _TOP - 25, f"{columns} →")
     for value in sweep.varying[rows]:
         place = places[key_of(value), key_of(sweep.varying[columns][-1])]
-        write(axis, place.right + 14, (place.top + place.bottom) / 2, value_words(value)[:24], ha="center", fontsize=8.5, color=INK, rotation=270)  # fmt: skip
+        write(axis, place.right + 14, (place.top + place.bottom) / 2, value_words(value)[:24], ha="center", color=INK, rotation=270)  # fmt: skip
         first = places[key_of(value), key_of(sweep.varying[columns][0])]
         for tick in ticks(first.y):
             y = float(first.down([tick])[0])
             if y == y:
-                write(axis, _LEFT - 5, y, number(tick), ha="right", fontsize=7.5, color=SOFT)
+                write(axis, _LEFT - 5, y, number(tick), ha="right", fontsize=TINY)
     right = places[key_of(sweep.varying[rows][0]), key_of(sweep.varying[columns][-1])].right
-    write(axis, right + 24, _TOP - 25, f"{rows} ↓", ha="right", fontsize=8.5, color=SOFT)
+    write(axis, right + 24, _TOP - 25, f"{rows} ↓", ha="right")
     last = places[key_of(sweep.varying[rows][-1]), key_of(sweep.varying[columns][0])]
-    write(axis, last.left, height - _FOOT + 7, paper.short_number(last.x[0]), ha="left", fontsize=7.5, color=SOFT)
-    write(axis, last.right, height - _FOOT + 7, paper.short_number(last.x[1]), ha="right", fontsize=7.5, color=SOFT)
-    write(axis, (last.left + last.right) / 2, height - _FOOT + 7, "step", ha="center", fontsize=7.5, color=SOFT)
+    write(axis, last.left, height - _FOOT + 7, paper.short_number(last.x[0]), fontsize=TINY)
+    write(axis, last.right, height - _FOOT + 7, paper.short_number(last.x[1]), ha="right", fontsize=TINY)
+    write(axis, (last.left + last.right) / 2, height - _FOOT + 7, "step", ha="center", fontsize=TINY)
 
 
-def _heading(made: Any, sweep: Sweep, hue: tuple[str, dict[str, str]] | None) -> None:
-    metric = sweep.metric or ""
-    paper.words(made, 12, 16, metric, weight="bold")
-    start = 12 + 7.2 * min(len(metric), 60) + 18
+def _entries(sweep: Sweep, hue: Hue) -> list[tuple[str, dict[str, Any]]]:
     if hue is not None:
-        entries = [
-            (f"{hue[0]} {value_words(value)}", {"color": hue[1][key_of(value)], "linewidth": 1.6})
-            for value in sweep.varying[hue[0]]
+        name, colours = hue
+        return [
+            (f"{name} {value_words(value)}", {"color": colours[key_of(value)], "linewidth": 1.6})
+            for value in sweep.varying[name]
         ]
-    else:
-        entries = [("best run of the cell", {"color": RUN, "linewidth": 1.6})]
-        if sweep.training_metric and any(curve.training is not None for curve in sweep.curves):
-            entries.append((sweep.training_metric, {"color": RUN_TRAINING, "linewidth": 1.0}))
-        if len(sweep.curves) > len({key for key in _cells_of(sweep)}):
-            entries.append(("others", {"color": FADED, "linewidth": 1.0}))
-    paper.legend(made, start, 16, entries, paper.WIDTH_PX - 4)
-
-
-def _cells_of(sweep: Sweep) -> list[str]:
-    return [key_of(dict(curve.params)) for curve in sweep.curves]
+    entries: list[tuple[str, dict[str, Any]]] = [("best of the cell", {"color": RUN, "linewidth": 1.6})]
+    if sweep.training_metric and any(curve.training is not None for curve in sweep.curves):
+        entries.append((sweep.training_metric, {"color": RUN_TRAINING, "linewidth": 1.1}))
+    if len(sweep.varying) > 2:
+        entries.append(("others", {"color": FADED, "linewidth": 1.0}))
+    return entries

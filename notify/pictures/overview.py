@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from notify.pictures import paper
-from notify.pictures.canvas import Box, Ends, box, canvas, ticks, write
+from notify.pictures.canvas import TINY, Box, box, canvas, frame, heading, lines, ticks, whole_ends, write
 from notify.pictures.palette import BEST, FADED, FAINT, INK, OTHERS, RUN, RUN_TRAINING, SOFT
+from notify.pictures.paper import Ends
 from notify.siblings import key_of
 from notify.story import Curve, Sweep
 from notify.words import number, value_words
 
-_LEFT, _FAN_PX, _SMALL_PX, _GAP, _PER_ROW, _MOST = 52, 190, 96, 14, 3, 6
+_LEFT, _RIGHT, _HEAD, _FOOT = 50, 12, 34, 44
+_FAN_PX, _SMALL_PX, _GAP, _PER_ROW, _MOST = 190, 96, 14, 3, 6
 _TOP_COLOURS = (RUN, BEST, OTHERS[0])
 
 
@@ -21,41 +23,47 @@ def overview(sweep: Sweep) -> bytes:
     """The three best curves in colours, the others pale."""
     names = _shown_params(sweep)
     rows = -(-len(names) // _PER_ROW)
-    height = 36 + _FAN_PX + 36 + rows * (_SMALL_PX + 46)
-    made = paper.figure(paper.WIDTH_PX, height)
-    axis = paper.axes(made, _LEFT, 36, paper.WIDTH_PX - _LEFT - 14, _FAN_PX)
+    made = paper.figure(paper.WIDTH_PX, _HEAD + _FAN_PX + _FOOT + rows * (_SMALL_PX + 46))
+    axis = canvas(made)
     drawn = [curve for curve in sweep.curves if curve.series is not None]
-    _fan(axis, drawn)
-    entries = [
-        (f"{curve.label} {number(curve.best)}", {"color": colour, "linewidth": 1.8})
-        for curve, colour in zip(drawn, _TOP_COLOURS, strict=False)
-    ]
-    if drawn[0].training is not None and sweep.training_metric:
-        entries.append((sweep.training_metric, {"color": RUN_TRAINING, "linewidth": 1.1}))
-    if len(drawn) > len(_TOP_COLOURS):
-        entries.append((f"{len(drawn) - len(_TOP_COLOURS)} others", {"color": FADED, "linewidth": 1.0}))
-    metric = sweep.metric or ""
-    paper.words(made, 12, 16, metric, weight="bold")
-    paper.legend(made, 12 + 7.2 * min(len(metric), 60) + 18, 16, entries, paper.WIDTH_PX - 4)
+    spot = Box(
+        left=_LEFT, top=_HEAD, width=paper.WIDTH_PX - _LEFT - _RIGHT, height=_FAN_PX,
+        x=whole_ends(step for curve in drawn if curve.series for step in curve.series.steps), y=_values(drawn),
+    )  # fmt: skip
+    frame(axis, spot, x_label="step")
+    _fan(axis, spot, drawn)
+    heading(axis, 12, _HEAD - 18, sweep.metric or "", _entries(sweep, drawn), paper.WIDTH_PX - 4)
     if names:
-        _scatters(canvas(made), sweep, names, 36 + _FAN_PX + 36)
+        _scatters(axis, sweep, names, spot.bottom + _FOOT)
     return paper.png(made)
 
 
-def _fan(axis: Any, drawn: Sequence[Curve]) -> None:
-    for place, curve in reversed(list(enumerate(drawn))):
-        assert curve.series is not None
-        is_top = place < len(_TOP_COLOURS)
-        style = {"color": _TOP_COLOURS[place], "linewidth": 1.8} if is_top else {"color": FADED, "linewidth": 1.0}
-        axis.plot(curve.series.steps, paper.as_drawn(curve.series.values), zorder=9 - place if is_top else 2, **style)
+def _entries(sweep: Sweep, drawn: Sequence[Curve]) -> list[tuple[str, dict[str, Any]]]:
+    entries: list[tuple[str, dict[str, Any]]] = [
+        (f"{curve.label}: {number(curve.best)}", {"color": colour, "linewidth": 1.8})
+        for curve, colour in zip(drawn, _TOP_COLOURS, strict=False)
+    ]
+    if drawn[0].training is not None and sweep.training_metric:
+        entries.append((f"{drawn[0].label}: {sweep.training_metric}", {"color": RUN_TRAINING, "linewidth": 1.1}))
+    if len(drawn) > len(_TOP_COLOURS):
+        entries.append((f"{len(drawn) - len(_TOP_COLOURS)} others", {"color": FADED, "linewidth": 1.0}))
+    return entries
+
+
+def _fan(axis: Any, spot: Box, drawn: Sequence[Curve]) -> None:
+    strokes = [(spot.across(c.series.steps), spot.down(c.series.values)) for c in drawn if c.series is not None]
+    lines(axis, strokes[len(_TOP_COLOURS) :], color=FADED, linewidth=1.0, zorder=2)
     if drawn[0].training is not None:
         training = drawn[0].training
-        axis.plot(training.steps, paper.as_drawn(training.values), color=RUN_TRAINING, linewidth=1.1, zorder=3)
-    values = np.concatenate([paper.as_drawn(curve.series.values) for curve in drawn if curve.series is not None])
-    values = values[np.isfinite(values)]
-    shown = [float(values.min()), float(np.quantile(values, 0.97))] if len(values) else []
-    paper.scale(axis, paper.limits(shown))
-    paper.steps_axis(axis, [float(s) for c in drawn if c.series for s in (c.series.steps[0], c.series.steps[-1])])
+        lines(axis, [(spot.across(training.steps), spot.down(training.values))], color=RUN_TRAINING, linewidth=1.1, zorder=3)  # fmt: skip
+    for place, colour in reversed(list(enumerate(_TOP_COLOURS))):
+        lines(axis, strokes[place : place + 1], color=colour, linewidth=1.8, zorder=9 - place)
+
+
+def _values(drawn: Sequence[Curve]) -> paper.Ends:
+    """What diverged leaves the panel at the top."""
+    known = paper.finite(value for curve in drawn if curve.series is not None for value in curve.series.values)
+    return paper.limits([float(known.min()), float(np.quantile(known, 0.97))] if len(known) else [])
 
 
 def _shown_params(sweep: Sweep) -> list[str]:
@@ -69,8 +77,9 @@ def _weight(sweep: Sweep, name: str) -> float:
     numbers = [(float(x), y) for x, y in pairs if _is_number(x)]
     if len(numbers) < 3 or len(numbers) < len(pairs):
         return 0.1 if len(sweep.varying[name]) < len(pairs) else 0.0
-    ranks = np.array([np.argsort(np.argsort(side)) for side in zip(*numbers, strict=True)], dtype=np.float64)
-    return 0.2 + abs(float(np.corrcoef(ranks)[0, 1])) if ranks.std(axis=1).all() else 0.0
+    xs, ys = (np.unique(side, return_inverse=True)[1] for side in zip(*numbers, strict=True))
+    together = np.corrcoef(xs, ys)[0][1] if xs.any() and ys.any() else 0.0
+    return 0.2 + abs(float(together))
 
 
 def _scatters(axis: Any, sweep: Sweep, names: Sequence[str], top: float) -> None:
@@ -78,7 +87,7 @@ def _scatters(axis: Any, sweep: Sweep, names: Sequence[str], top: float) -> None
     values = sorted(curve.best for curve in known if curve.best is not None)
     upper = values[min(len(values) - 1, int(0.95 * len(values)))] if values else 1.0
     y = paper.limits([values[0], upper] if values else [])
-    width = (paper.WIDTH_PX - _LEFT - 14 - _GAP * (_PER_ROW - 1)) / _PER_ROW
+    width = (paper.WIDTH_PX - _LEFT - _RIGHT - _GAP * (_PER_ROW - 1)) / _PER_ROW
     for place, name in enumerate(names):
         row, column = divmod(place, _PER_ROW)
         spot = Box(
@@ -90,7 +99,7 @@ def _scatters(axis: Any, sweep: Sweep, names: Sequence[str], top: float) -> None
 
 def _scatter(axis: Any, sweep: Sweep, name: str, spot: Box, known: Sequence[Curve], *, with_ticks: bool) -> None:
     box(axis, spot, facecolor="#fbfcfe", edgecolor=FAINT, linewidth=0.8, zorder=1)
-    write(axis, spot.left, spot.top - 9, name[:26], ha="left", fontsize=8.5, color=INK, weight="bold")
+    write(axis, spot.left, spot.top - 9, name[:26], color=INK, weight="bold")
     mine = [curve for curve in known if name in curve.params]
     xs = spot.across([_position(sweep, name, curve.params[name]) for curve in mine])
     ys = spot.down([curve.best or 0.0 for curve in mine])
@@ -98,9 +107,9 @@ def _scatter(axis: Any, sweep: Sweep, name: str, spot: Box, known: Sequence[Curv
     if len(mine):
         axis.plot(xs[:1], ys[:1], "o", markersize=6, color=RUN, zorder=4)
     for x, text in _x_ticks(sweep, name, spot):
-        write(axis, x, spot.bottom + 9, text, ha="center", fontsize=7.5, color=SOFT)
+        write(axis, x, spot.bottom + 9, text, ha="center", fontsize=TINY)
     for tick in ticks(spot.y) if with_ticks else ():
-        write(axis, _LEFT - 5, float(spot.down([tick])[0]), number(tick), ha="right", fontsize=7.5, color=SOFT)
+        write(axis, _LEFT - 5, float(spot.down([tick])[0]), number(tick), ha="right", fontsize=TINY)
 
 
 def _x_ends(sweep: Sweep, name: str) -> Ends:

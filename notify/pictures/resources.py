@@ -6,12 +6,13 @@ from itertools import pairwise
 from typing import Any
 
 from notify.pictures import paper
-from notify.pictures.palette import BAD, HUES, SOFT
+from notify.pictures.canvas import Box, canvas, frame, heading, lines, whole_ends, write
+from notify.pictures.palette import BAD, HUES
 from notify.story import Story
 from store.runs import Run
 from store.samples import Sample
 
-_LEFT, _RIGHT, _PANEL_PX, _HEAD_PX, _FOOT_PX = 52, 14, 84, 30, 36
+_LEFT, _RIGHT, _PANEL_PX, _HEAD, _FOOT, _GAP = 46, 12, 84, 32, 26, 50
 _GB = 1e9
 _FEWEST = 3
 
@@ -20,44 +21,50 @@ Panel = tuple[str, list[Line], float | None]
 
 
 def resources(story: Story) -> bytes | None:
-    """Memory, processors and, where there are some, GPUs and disk, against the minutes before the end."""
+    """Memory over the whole width, below it processors, disk and, where there are some, GPUs; in minutes before the end."""
     timed = [(one.at, one) for one in story.samples if one.at is not None]
     if len(timed) < _FEWEST:
         return None
     minutes = _minutes([at for at, _ in timed])
     chosen = _panels([sample for _, sample in timed], minutes, story.run)
-    height = _HEAD_PX + len(chosen) * (_PANEL_PX + _HEAD_PX) + _FOOT_PX - _HEAD_PX
-    made = paper.figure(paper.WIDTH_PX, height)
+    rows = 1 + len(chosen) // 2
+    made = paper.figure(paper.WIDTH_PX, rows * (_PANEL_PX + _HEAD + _FOOT) + 14)
+    axis = canvas(made)
+    whole = paper.WIDTH_PX - _LEFT - _RIGHT
+    half = (whole - _GAP) / 2
     for place, panel in enumerate(chosen):
-        top = _HEAD_PX + place * (_PANEL_PX + _HEAD_PX)
-        axis = paper.axes(made, _LEFT, top, paper.WIDTH_PX - _LEFT - _RIGHT, _PANEL_PX)
-        _draw(made, axis, top, minutes, panel)
-        is_last = place == len(chosen) - 1
-        paper.steps_axis(axis, minutes, label="minutes before the end" if is_last else "")
-        if not is_last:
-            axis.tick_params(labelbottom=False)
+        row, column = (0, 0) if place == 0 else (1 + (place - 1) // 2, (place - 1) % 2)
+        box = Box(
+            left=_LEFT + column * (half + _GAP), top=_HEAD + row * (_PANEL_PX + _HEAD + _FOOT),
+            width=whole if place == 0 else half, height=_PANEL_PX, x=whole_ends(minutes), y=_y_ends(panel),
+        )  # fmt: skip
+        _draw(axis, box, minutes, panel, x_label="minutes before the end" if row == rows - 1 else "")
     return paper.png(made)
 
 
-def _draw(made: Any, axis: Any, top: float, minutes: Sequence[float], panel: Panel) -> None:
-    title, lines, limit = panel
-    paper.words(made, 12, top - 14, title, weight="bold")
+def _draw(axis: Any, box: Box, minutes: Sequence[float], panel: Panel, *, x_label: str) -> None:
+    title, many, limit = panel
+    frame(axis, box, x_label=x_label)
     entries = []
-    for place, (name, values) in enumerate(lines):
+    for place, (name, values) in enumerate(many):
         style = {"color": HUES[place % len(HUES)], "linewidth": 1.6}
-        axis.plot(minutes, paper.as_drawn(values), zorder=5, **style)
-        if len(lines) > 1:
-            entries.append((name, style))
-    seen = [value for _, values in lines for value in values]
+        lines(axis, [(box.across(minutes), box.down(values))], zorder=5, **style)
+        entries += [(name, style)] if len(many) > 1 else []
     if limit is not None:
-        axis.axhline(limit, color=BAD, linewidth=1.2, dashes=(5, 3), zorder=4)
-        entries.append((f"limit {limit:.3g}", {"color": BAD, "linewidth": 1.2}))
-        seen.append(limit)
-    paper.scale(axis, paper.limits([0.0, *seen]))
-    paper.legend(made, 12 + 7.2 * len(title) + 18, top - 14, entries, paper.WIDTH_PX - 4)
-    last = next((value for value in reversed(lines[0][1]) if value == value), None)
-    if last is not None and len(lines) == 1 and limit is None:
-        paper.words(made, paper.WIDTH_PX - 14, top - 14, f"{last:.3g} at the end", ha="right", color=SOFT, fontsize=8.5)
+        y = float(box.down([limit])[0])
+        lines(axis, [([box.left, box.right], [y, y])], color=BAD, linewidth=1.3, dashes=(5, 3), zorder=4)
+        write(axis, box.left + 4, y + 9, f"limit {limit:.3g}", color=BAD, halo=True)
+    heading(axis, box.left - 36, box.top - 16, title, entries, box.right)
+    last = next((value for value in reversed(many[0][1]) if value == value), None)
+    if last is not None and len(many) == 1:
+        write(axis, box.right, box.top - 16, f"{last:.3g} at the end", ha="right")
+
+
+def _y_ends(panel: Panel) -> paper.Ends:
+    """From zero, where every one of these figures begins."""
+    _, many, limit = panel
+    known = paper.finite([value for _, values in many for value in values] + ([] if limit is None else [limit]))
+    return (0.0, 1.08 * float(known.max()), False) if len(known) and known.max() > 0 else (0.0, 1.0, False)
 
 
 def _panels(samples: Sequence[Sample], minutes: Sequence[float], run: Run | None) -> list[Panel]:
@@ -73,7 +80,8 @@ def _panels(samples: Sequence[Sample], minutes: Sequence[float], run: Run | None
         ]
         busy = [(f"GPU {index}", _of_gpu(samples, index, lambda gpu: _over(gpu.busy, 0.01))) for index in indices]
         found += [("GPU memory, GB", held, None), ("GPU busy, %", busy, None)]
-    return [*found, ("free disk, GB", [("disk", [one.disk_free_bytes / _GB for one in samples])], None)]
+    found.insert(2, ("free disk, GB", [("disk", [one.disk_free_bytes / _GB for one in samples])], None))
+    return found
 
 
 def _of_gpu(samples: Sequence[Sample], index: int, value: Callable[[Any], float]) -> list[float]:
