@@ -42,6 +42,10 @@ def notify(options: argparse.Namespace) -> int:
     """Send what is owed, until SIGTERM or Ctrl-C. MongoDB away: wait for it."""
     open_logbook()
     settings = load().settings
+    if options.test is not None:
+        from notify.trying import send_test
+
+        return send_test(options, settings)
     leave = _Leave()
     sent = _serve(settings, leave, once=options.once)
     if options.json:

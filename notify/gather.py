@@ -39,6 +39,7 @@ SAMPLES_S = 3600.0
 MOST_SAMPLES = 400
 DIGEST_SWEEPS = 3
 _T = TypeVar("_T")
+_OF_A_SWEEP = frozenset({Occasion.SWEEP_FINISHED, Occasion.EVERY})
 _PATIENCE_S = 2.0
 _LONG_AGO_S = 30 * 86400.0
 
@@ -65,7 +66,7 @@ class _Gatherer:
             story = replace(story, findings=(self._notice.finding,))
         if self._notice.about is Occasion.DIGEST:
             story = self._digest(story)
-        elif self._notice.experiment and not self._notice.run:
+        elif self._notice.about in _OF_A_SWEEP and self._notice.experiment and not self._notice.run:
             sweep = self._try("the sweep", lambda: self._experiments.sweep(self._notice.experiment), None)
             story = replace(story, sweep=sweep)
         if self._notice.worker:

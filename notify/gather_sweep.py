@@ -83,12 +83,14 @@ class Experiments:
             base,
             training_metric=training,
             ranked=tuple(finished[:BEST_ROWS] or rows[:BEST_ROWS]),
-            curves=tuple(self._curves(base, rows, metric, training)),
+            curves=(*self._curves(base, rows, outcomes, metric, training), *_without(outcomes, rows, base, names)),
         )
 
-    def _curves(self, sweep: Sweep, rows: Sequence[Ranked], metric: str, training: str | None) -> Iterable[Curve]:
+    def _curves(
+        self, sweep: Sweep, rows: Sequence[Ranked], outcomes: Sequence[Outcome], metric: str, training: str | None
+    ) -> Iterable[Curve]:
         """Every run's place and value; the series of those that the picture shows."""
-        pair = grid_of(sweep.varying, [flat(row.outcome.params) for row in rows])
+        pair = grid_of(sweep.varying, [flat(one.params) for one in outcomes])
         drawn = _of_cells(rows, pair) if pair else {row.outcome.id for row in _evenly(rows, FAN_RUNS)}
         firsts = _of_cells(rows, pair, 1) if pair else {row.outcome.id for row in rows[:1]}
         for row in rows:
@@ -113,6 +115,17 @@ class Experiments:
         for run_id, diagnosis in known.items():
             for finding in diagnosis.standing:
                 yield names[run_id], finding
+
+
+def _without(
+    outcomes: Sequence[Outcome], rows: Sequence[Ranked], sweep: Sweep, names: Mapping[str, str]
+) -> Iterable[Curve]:
+    """Runs that have no number: their places in the grid are not empty."""
+    known = {row.outcome.id for row in rows}
+    for one in outcomes:
+        if one.id not in known:
+            params = chosen(one.params, sweep.varying)
+            yield Curve(run=one.id, label=names[one.id], params=params, state=one.state, best=None)
 
 
 def _evenly(rows: Sequence[Ranked], most: int) -> list[Ranked]:

@@ -21,7 +21,7 @@ from notify.holding import LEASE_S, Holding
 from notify.pauses import LONGEST_PAUSE_S
 from notify.replies import deferred, refused
 from notify.ways import MailSender, Outcome, Ways, pause_after
-from notify.writing import write
+from notify.writing import Writer
 from store.deliveries import Sending, waiting
 from store.errors import StoreFailed, StoreUnavailable, UserError
 from store.logbook import say, warn
@@ -42,12 +42,13 @@ class Notifier:
         sender: MailSender,
         settings: Settings,
         *,
-        writing: Callable[[Store, Notice], Content] = write,
+        writing: Callable[[Store, Notice], Content] | None = None,
         leaving: Callable[[], bool] = lambda: False,
         lease_s: float = LEASE_S,
     ) -> None:
         self._lease_s = lease_s
-        self._store, self._settings, self._write, self._leaving = store, settings, writing, leaving
+        self._store, self._settings, self._leaving = store, settings, leaving
+        self._write = writing or Writer(settings)
         self._ways = Ways(settings, sender, ChatSender(settings))
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:4]}"
         self._unrecorded: dict[str, Outcome] = {}

@@ -79,7 +79,9 @@ def ranked(outcomes: Sequence[Outcome], metric: str, names: Mapping[str, str]) -
     return sorted(found, key=lambda row: (-row.value if greater_is_better(metric) else row.value, row.outcome.index))
 
 
-def standing(run: Run, metric: str, outcomes: Sequence[Outcome], names: Mapping[str, str], *, also_running: bool) -> Standing:  # fmt: skip
+def standing(
+    run: Run, metric: str, outcomes: Sequence[Outcome], names: Mapping[str, str], *, also_running: bool
+) -> Standing:
     """How the run does among those that have finished, or with `also_running` among all."""
     mine = best_value(run, metric)
     others = [one for one in outcomes if one.id != run.id]

@@ -59,6 +59,7 @@ class Settings:
     mail_from: str = ""
     mail_dir: str = ""
     mail_most_mb: int = 5
+    mail_templates: str = ""
     mail_give_up_s: float = 5 * 86400.0
     notify_to: tuple[str, ...] = ()
     notify_targets: dict[str, str] = field(default_factory=dict)
@@ -101,6 +102,11 @@ class Settings:
         return 3 * self.chat_timeout_s
 
     @property
+    def mail_templates_dir(self) -> Path | None:
+        """A user's own templates of messages; None: ours."""
+        return Path(self.mail_templates).expanduser() if self.mail_templates else None
+
+    @property
     def outgoing_mail_dir(self) -> Path:
         """Where messages go as .eml files while no SMTP server is configured."""
         return Path(self.mail_dir).expanduser() if self.mail_dir else self.home / "mail"
@@ -135,6 +141,7 @@ DOCS: dict[str, str] = {
     "smtp_data_s": "longest wait while a message is sent, and for the server's word about it",
     "mail_from": "sender address; empty: smtp_user, else labq@HOST",
     "mail_dir": "folder for .eml files; empty: HOME/mail",
+    "mail_templates": "folder with templates of your own for messages (docs/mails.md); empty: those of labq",
     "mail_most_mb": "size of a message above which attachments, then pictures are left out, in MB",
     "mail_give_up_s": "how long a message is tried that servers put off; one that finds no server is kept",
     "notify_to": "addresses and chat targets told when an experiment names none",

@@ -1,4 +1,4 @@
-"""A message before it is text or HTML: a title, a few sentences, blocks. Both parts come of it, so they say the same."""
+"""A message before it is text or HTML: a title, sentences, blocks. Both parts come of it, so they say the same."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -58,7 +58,7 @@ def _failed(notice: Notice, story: Story) -> Opening:
         tone=Tone.BAD,
         head=run_name(notice, story),
         said=_ended("failed", notice, story) + (f" ({follows})" if follows else ""),
-        lead=_sentences(_why(story), _what_follows(notice, story), _spent(notice, story)),
+        lead=_sentences(_why(story), _what_follows(story), _spent(notice, story)),
     )
 
 
@@ -80,7 +80,7 @@ def _interrupted(notice: Notice, story: Story) -> Opening:
         tone=Tone.WARNING,
         head=run_name(notice, story),
         said=_ended("interrupted", notice, story) + (f" ({follows})" if follows else ""),
-        lead=_sentences(_why(story), _what_follows(notice, story), _spent(notice, story)),
+        lead=_sentences(_why(story), _what_follows(story), _spent(notice, story)),
     )
 
 
@@ -183,7 +183,8 @@ def _sweep_so_far(notice: Notice, story: Story) -> Opening:
 def _worker_lost(notice: Notice, story: Story) -> Opening:
     worker = story.worker
     host = f" on {worker.host}" if worker else ""
-    seen = f"It was last seen {duration((story.now - worker.seen_at).total_seconds())} ago. " if worker and worker.seen_at else ""  # fmt: skip
+    seen_at = worker.seen_at if worker else None
+    seen = f"It was last seen {duration((story.now - seen_at).total_seconds())} ago. " if seen_at else ""
     held = story.held or ((story.run,) if story.run else ())
     runs = (
         f"{count(len(held), 'run')} that it held will go on elsewhere as soon as the lease is over."
@@ -215,7 +216,7 @@ def _disk_low(notice: Notice, story: Story) -> Opening:
     )
 
 
-def _digest(notice: Notice, story: Story) -> Opening:
+def _digest(notice: Notice, _story: Story) -> Opening:
     total = len(notice.parts) + notice.more
     kinds = {about: sum(part.about is about for part in notice.parts) for about in Occasion}
     words = ", ".join(f"{times:,} {about.value}" for about, times in kinds.items() if times)
@@ -286,7 +287,7 @@ def _why(story: Story) -> str:
     return wrapped(ending.message, 200)
 
 
-def _what_follows(notice: Notice, story: Story) -> str:
+def _what_follows(story: Story) -> str:
     told, run = story.retrying, story.run
     if told is None or run is None:
         return ""
@@ -300,7 +301,8 @@ def _what_follows(notice: Notice, story: Story) -> str:
     reason = run.ending.reason if run.ending else run.reason
     if reason is not None and reason not in run.retry.on:
         return f'It will not be retried: "{reason}" is not among [retry] on. It can go on {point}.'
-    return f"It will not be retried: {count(told.allowed, 'retry', 'retries')} in a row brought it no further. It can go on {point}."  # fmt: skip
+    tries = count(told.allowed, "retry", "retries")
+    return f"It will not be retried: {tries} in a row brought it no further. It can go on {point}."
 
 
 def _against(told: Standing | None) -> str:

@@ -11,7 +11,7 @@ from notify.pictures.paper import WIDTH_PX
 from notify.pictures.resources import resources
 from notify.siblings import best_value
 from notify.story import Story
-from notify.words import attempt_of, count, duration, host_of, moment, number, params_words, size, value_words
+from notify.words import attempt_of, duration, host_of, moment, number, params_words, size, value_words
 from store.directions import greater_is_better, main_metric
 from store.findings import Disease, Finding
 from store.notices import Notice
@@ -49,7 +49,7 @@ def resource_picture(_notice: Notice, story: Story) -> Iterable[Block]:
             cid="resources@labq",
             png=picture,
             width_px=WIDTH_PX,
-            alt=f"Resources before the end: {size(last.memory_bytes)} of memory, {size(last.disk_free_bytes)} of disk free.",
+            alt=f"At the end: {size(last.memory_bytes)} of memory in use, {size(last.disk_free_bytes)} of disk free.",
             title="Before the end",
             command=f"labq show --resources {short(story.run.id)}",
         )

@@ -144,7 +144,7 @@ def worker_facts(notice: Notice, story: Story) -> Iterable[Block]:
         yield Table(title="Its runs", head=("run", "state", "goes on from"), rows=tuple(held))
 
 
-def worker_commands(notice: Notice, story: Story) -> Iterable[Block]:
+def worker_commands(_notice: Notice, story: Story) -> Iterable[Block]:
     """What to look at on that machine."""
     host = story.worker.host if story.worker else ""
     rows = [("Who lives", "labq workers"), ("Mend what it left", "labq doctor --fix")]

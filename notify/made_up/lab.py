@@ -19,6 +19,7 @@ from store.workers import Worker
 
 LOST_WORKER = "gpu1-1"
 _GB = 10**9
+_LOOKS = 151
 
 OVER_FITTING = Finding(
     disease=Disease.OVER_FITTING,
@@ -74,7 +75,7 @@ DISK = Finding(
 class PaperLab:
     """What `notify.reading.Reading` asks for, of the study: whole, or in its middle; with some runs as given."""
 
-    def __init__(self, *, done: int, instead: Sequence[Run] = (), findings: Sequence[tuple[int, Finding]] = ()) -> None:  # fmt: skip
+    def __init__(self, *, done: int, instead: Sequence[Run] = (), findings: Sequence[tuple[int, Finding]] = ()) -> None:
         replaced = {run.id: run for run in instead}
         made = [_run(index, done) for index in range(study.RUNS)]
         self._done = done
@@ -95,7 +96,7 @@ class PaperLab:
         """All of them."""
         return [run for run in self._runs.values() if not query.states or run.state in query.states]
 
-    def count(self, query: RunQuery, at_most: int, within_s: float) -> int | None:
+    def count(self, query: RunQuery, at_most: int, within_s: float) -> int | None:  # noqa: ARG002
         """How many."""
         return len(self.runs(query))
 
@@ -103,7 +104,7 @@ class PaperLab:
         """Oldest first."""
         return (outcome_of(run) for run in self.runs(query) if query.experiment == run.experiment)
 
-    def counts(self, experiment: str | None = None, at_most: int = 0) -> dict[State, int]:
+    def counts(self, experiment: str | None = None, at_most: int = 0) -> dict[State, int]:  # noqa: ARG002
         """Of each state."""
         states = [run.state for run in self._runs.values() if experiment in (None, run.experiment)]
         return {state: states.count(state) for state in State}
@@ -120,11 +121,11 @@ class PaperLab:
         """Of a running one as far as it is."""
         return next(one for one in self._series(run_id) if one.name == name)
 
-    def log_tail(self, run_id: str, attempt: int, max_bytes: int) -> bytes:
+    def log_tail(self, run_id: str, attempt: int, max_bytes: int) -> bytes:  # noqa: ARG002
         """The end of the output."""
         return study.output(self._runs[run_id].index)[-max_bytes:]
 
-    def newest_samples(self, runs: Sequence[str], within_s: float) -> list[Sample]:
+    def newest_samples(self, runs: Sequence[str], within_s: float) -> list[Sample]:  # noqa: ARG002
         """Fifty minutes; memory grows, then jumps."""
         return [sample for run in runs for sample in _samples(self._runs[run])]
 
@@ -136,7 +137,7 @@ class PaperLab:
             if run in self._findings
         }
 
-    def workers(self, within_s: float) -> list[Worker]:
+    def workers(self, within_s: float) -> list[Worker]:  # noqa: ARG002
         """The lost one."""
         seen_at = study.END - timedelta(minutes=2)
         return [
@@ -169,12 +170,22 @@ def _samples(run: Run) -> list[Sample]:
     if not run.history:
         return []
     end = run.history[-1].ended_at or study.END
-    return [
-        Sample(
-            run=run.id, attempt=run.attempt, host="gpu1.lab", at=end - timedelta(seconds=20 * (150 - place)),
-            cpu_s=52.0 * place + (place * 7) % 13, memory_bytes=int((1.9 + 0.0095 * place + (0.64 if place > 144 else 0)) * _GB),
-            read_bytes=10**7 * place, written_bytes=4 * 10**7 * place, disk_free_bytes=int((31 - 0.13 * place) * _GB),
-            gpus=(GpuSample(index=0, memory_bytes=int(5.2 * _GB), busy=0.72 + 0.02 * (place * 5 % 9) - (0.5 if place > 144 else 0)),),
-        )
-        for place in range(151)
-    ]  # fmt: skip
+    return [_sample(run, place, end) for place in range(_LOOKS)]
+
+
+def _sample(run: Run, place: int, end: datetime) -> Sample:
+    """Memory grows slowly, and jumps before the end; the GPU has little to do then."""
+    is_last = place > _LOOKS - 7
+    busy = 0.72 + 0.02 * (place * 5 % 9) - (0.5 if is_last else 0)
+    return Sample(
+        run=run.id,
+        attempt=run.attempt,
+        host="gpu1.lab",
+        at=end - timedelta(seconds=20 * (_LOOKS - 1 - place)),
+        cpu_s=52.0 * place + (place * 7) % 13,
+        memory_bytes=int((1.9 + 0.0095 * place + (0.64 if is_last else 0)) * _GB),
+        read_bytes=10**7 * place,
+        written_bytes=4 * 10**7 * place,
+        disk_free_bytes=int((31 - 0.13 * place) * _GB),
+        gpus=(GpuSample(index=0, memory_bytes=int(5.2 * _GB), busy=busy),),
+    )

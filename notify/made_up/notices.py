@@ -50,9 +50,11 @@ def _notice(about: Occasion, to: tuple[str, ...], stamp: str) -> Notice:
 
 
 _DONE = {
-    Occasion.INTERRUPTED: 20, Occasion.RESUMED: 20, Occasion.STUCK: 20, Occasion.PLATEAU: 20, Occasion.EVERY: 20,
-    Occasion.DIVERGED: study.DIVERGED, Occasion.BEST_SO_FAR: study.BEST, Occasion.WORKER_LOST: 20, Occasion.DISK_LOW: 20,
-}  # fmt: skip
+    **dict.fromkeys((Occasion.INTERRUPTED, Occasion.RESUMED, Occasion.STUCK, Occasion.PLATEAU, Occasion.EVERY), 20),
+    **dict.fromkeys((Occasion.WORKER_LOST, Occasion.DISK_LOW), 20),
+    Occasion.DIVERGED: study.DIVERGED,
+    Occasion.BEST_SO_FAR: study.BEST,
+}
 _RUNS = {
     Occasion.FINISHED: study.BEST,
     Occasion.FAILED: study.CRASHED,

@@ -117,9 +117,13 @@ def retried(done: int) -> Run:
     """The crashed run, when it had been interrupted, before it failed for good: it waits for its second try."""
     made = run(CRASHED, done=done)
     return replace(
-        made, state=State.QUEUED, reason=Reason.KILLED, setbacks=2, ended_at=None, not_before=END + timedelta(seconds=30),
-        retry=replace(made.retry, on=(Reason.KILLED, Reason.LOST)),
-    )  # fmt: skip
+        made,
+        state=State.QUEUED,
+        reason=Reason.KILLED,
+        setbacks=2,
+        ended_at=None,
+        not_before=END + timedelta(seconds=30),
+    )
 
 
 def resumed(done: int) -> Run:
@@ -195,7 +199,8 @@ def _waiting(index: int) -> Run:
 def _end_of(index: int) -> tuple[State, Ending | None]:
     if index == CRASHED:
         said = "ended by signal 9 (SIGKILL): the kernel ended it, as its memory limit of 4 GB was reached"
-        return State.FAILED, Ending(reason=Reason.OUT_OF_MEMORY, signal=9, peak_memory_bytes=int(3.99 * _GB), message=said)  # fmt: skip
+        ending = Ending(reason=Reason.OUT_OF_MEMORY, signal=9, peak_memory_bytes=int(3.99 * _GB), message=said)
+        return State.FAILED, ending
     if index == FULL:
         said = "OSError: [Errno 28] No space left on device: 'checkpoints/epoch-310.npz'"
         return State.FAILED, Ending(reason=Reason.DISK_FULL, exit_code=1, message=said)

@@ -1,6 +1,9 @@
 """What its runs wrote."""
 
-_BAR = b"\r epoch 309/400  [\x1b[32m==================>     \x1b[0m]  77 %\r epoch 310/400  [\x1b[32m==================>     \x1b[0m]  78 %\n"
+_BAR = (
+    b"\r epoch 309/400  [\x1b[32m==================>     \x1b[0m]  77 %"
+    b"\r epoch 310/400  [\x1b[32m==================>     \x1b[0m]  78 %\n"
+)
 TRAINING = b"".join(
     b"\x1b[2m2026-01-09 20:%02d:%02d\x1b[0m epoch %d: train_loss %.4f  val_loss %.4f  lr 0.0097\n"
     % (epoch // 60 % 60, epoch % 60, epoch, 0.30 - epoch * 0.0007, 0.32 - epoch * 0.0004)

@@ -15,37 +15,43 @@ from notify.words import number, value_words
 from store.directions import greater_is_better
 from store.states import State
 
-_LEFT, _TOP, _FOOT, _GAP, _ROW_WORDS = 46, 66, 30, 6, 18
+_LEFT, _RIGHT, _TOP, _FOOT, _GAP = 46, 30, 66, 28, 6
 _WORST, _BEST = (0.985, 0.988, 0.995), (0.80, 0.88, 0.99)
 
 Cells = dict[tuple[str, str], list[Curve]]
+Places = Mapping[tuple[str, str], Box]
 Hue = tuple[str, dict[str, str]] | None
 
 
 def grid(sweep: Sweep, rows: str, columns: str) -> bytes:
     """Of each cell the best few runs; the tint says how good the best of them is, its value stands in the corner."""
-    down, across = sweep.varying[rows], sweep.varying[columns]
-    cells = _cells(sweep.curves, rows, columns)
-    panel_width = (paper.WIDTH_PX - _LEFT - 30 - _GAP * (len(across) - 1)) / len(across)
-    panel_height = max(54.0, min(0.72 * panel_width, 120.0))
-    height = _TOP + len(down) * (panel_height + _GAP) + _FOOT
-    made = paper.figure(paper.WIDTH_PX, round(height))
+    cells, hue = _cells(sweep.curves, rows, columns), _hue(sweep, rows, columns)
+    places = _places(sweep, rows, columns, _ends(sweep.curves, with_training=hue is None))
+    made = paper.figure(paper.WIDTH_PX, round(max(place.bottom for place in places.values()) + _FOOT))
     axis = canvas(made)
-    hue = _hue(sweep, rows, columns)
-    sides = _ends(sweep.curves, with_training=hue is None)
-    places = {
-        (key_of(r), key_of(c)): Box(
-            left=_LEFT + j * (panel_width + _GAP), top=_TOP + i * (panel_height + _GAP),
-            width=panel_width, height=panel_height, x=sides[0], y=sides[1],
-        )
-        for i, r in enumerate(down)
-        for j, c in enumerate(across)
-    }  # fmt: skip
-    _papers(axis, places, cells, greater_is_better(sweep.metric or ""))
+    _papers(axis, places, cells, greatest=greater_is_better(sweep.metric or ""))
     _strokes(axis, places, cells, hue)
-    _margins(axis, sweep, (rows, columns), places, height)
+    _margins(axis, sweep, (rows, columns), places)
     heading(axis, 12, 16, sweep.metric or "", _entries(sweep, hue), paper.WIDTH_PX - 4)
     return paper.png(made)
+
+
+def _places(sweep: Sweep, rows: str, columns: str, ends: tuple[Ends, Ends]) -> Places:
+    down, across = sweep.varying[rows], sweep.varying[columns]
+    width = (paper.WIDTH_PX - _LEFT - _RIGHT - _GAP * (len(across) - 1)) / len(across)
+    height = max(54.0, min(0.72 * width, 120.0))
+    return {
+        (key_of(row), key_of(column)): Box(
+            left=_LEFT + j * (width + _GAP),
+            top=_TOP + i * (height + _GAP),
+            width=width,
+            height=height,
+            x=ends[0],
+            y=ends[1],
+        )
+        for i, row in enumerate(down)
+        for j, column in enumerate(across)
+    }
 
 
 def _cells(curves: Iterable[Curve], rows: str, columns: str) -> Cells:
@@ -82,30 +88,33 @@ def _robust(values: Sequence[float]) -> list[float]:
     return [float(known.min()), float(np.quantile(known, 0.95))] if len(known) else []
 
 
-def _papers(axis: Any, places: Mapping[tuple[str, str], Box], cells: Cells, greatest: bool) -> None:
+def _papers(axis: Any, places: Places, cells: Cells, *, greatest: bool) -> None:
+    """The tint and the number of each cell."""
     bests = {cell: next((c.best for c in curves if c.best is not None), None) for cell, curves in cells.items()}
     order = sorted((value for value in bests.values() if value is not None), reverse=not greatest)
     for cell, place in places.items():
         value = bests.get(cell)
-        rank = order.index(value) / max(len(order) - 1, 1) if value is not None else 0.0
-        tint = tuple(w + (b - w) * rank**2 for w, b in zip(_WORST, _BEST, strict=True))
-        is_best = value is not None and value == order[-1]
-        edge = {"edgecolor": RUN, "linewidth": 1.6} if is_best else {"edgecolor": FAINT, "linewidth": 0.8}
-        box(axis, place, facecolor=tint if value is not None else "#ffffff", zorder=5 if is_best else 1, fill=not is_best, **edge)  # fmt: skip
-        if is_best:
-            box(axis, place, facecolor=tint, zorder=1, linewidth=0)
-        middle = (place.left + place.right) / 2, (place.top + place.bottom) / 2
         if value is None:
-            failed = any(curve.state is State.FAILED for curve in cells.get(cell, ()))
-            write(axis, *middle, "failed" if failed else "–", ha="center", color=BAD if failed else SOFT)
+            _empty(axis, place, cells.get(cell, ()))
             continue
-        write(
-            axis, place.right - 5, place.top + 9, number(value), ha="right", zorder=7,
-            color=RUN if is_best else INK, weight="bold" if is_best else "normal",
-        )  # fmt: skip
+        is_best = value == order[-1]
+        share = (order.index(value) / max(len(order) - 1, 1)) ** 2
+        tint = tuple(w + (b - w) * share for w, b in zip(_WORST, _BEST, strict=True))
+        box(axis, place, facecolor=tint, edgecolor=FAINT, linewidth=0.8, zorder=1)
+        if is_best:
+            box(axis, place, fill=False, edgecolor=RUN, linewidth=1.6, zorder=5)
+        style: dict[str, Any] = {"color": RUN, "weight": "bold"} if is_best else {"color": INK}
+        write(axis, place.right - 5, place.top + 9, number(value), ha="right", **style)
 
 
-def _strokes(axis: Any, places: Mapping[tuple[str, str], Box], cells: Cells, hue: Hue) -> None:
+def _empty(axis: Any, place: Box, curves: Iterable[Curve]) -> None:
+    box(axis, place, facecolor="white", edgecolor=FAINT, linewidth=0.8, zorder=1)
+    has_failed = any(curve.state is State.FAILED for curve in curves)
+    word, colour = ("failed", BAD) if has_failed else ("–", SOFT)
+    write(axis, (place.left + place.right) / 2, (place.top + place.bottom) / 2, word, ha="center", color=colour)
+
+
+def _strokes(axis: Any, places: Places, cells: Cells, hue: Hue) -> None:
     by_colour: dict[str, list[tuple[Any, Any]]] = {}
     for cell, curves in cells.items():
         place = places.get(cell)
@@ -131,27 +140,35 @@ def _colour(curve: Curve, rank: int, hue: Hue) -> str:
     return RUN if rank == 0 else FADED
 
 
-def _margins(axis: Any, sweep: Sweep, names: tuple[str, str], places: Mapping[tuple[str, str], Box], height: float) -> None:  # fmt: skip
+def _margins(axis: Any, sweep: Sweep, names: tuple[str, str], places: Places) -> None:
     """Values of the rows at the right, of the columns above; the sides of the panels at the left and below."""
     rows, columns = names
-    for value in sweep.varying[columns]:
-        place = places[key_of(sweep.varying[rows][0]), key_of(value)]
-        write(axis, (place.left + place.right) / 2, _TOP - 9, value_words(value), ha="center", color=INK)
+    down, across = [key_of(value) for value in sweep.varying[rows]], [key_of(value) for value in sweep.varying[columns]]
+    for value, column in zip(sweep.varying[columns], across, strict=True):
+        place = places[down[0], column]
+        write(axis, (place.left + place.right) / 2, _TOP - 9, value_words(value)[:16], ha="center", color=INK)
+    for value, row in zip(sweep.varying[rows], down, strict=True):
+        place = places[row, across[-1]]
+        middle = (place.top + place.bottom) / 2
+        write(axis, place.right + 14, middle, value_words(value)[:16], ha="center", color=INK, rotation=270)
+        _y_numbers(axis, places[row, across[0]])
     write(axis, _LEFT, _TOP - 25, f"{columns} →")
-    for value in sweep.varying[rows]:
-        place = places[key_of(value), key_of(sweep.varying[columns][-1])]
-        write(axis, place.right + 14, (place.top + place.bottom) / 2, value_words(value)[:24], ha="center", color=INK, rotation=270)  # fmt: skip
-        first = places[key_of(value), key_of(sweep.varying[columns][0])]
-        for tick in ticks(first.y):
-            y = float(first.down([tick])[0])
-            if y == y:
-                write(axis, _LEFT - 5, y, number(tick), ha="right", fontsize=TINY)
-    right = places[key_of(sweep.varying[rows][0]), key_of(sweep.varying[columns][-1])].right
-    write(axis, right + 24, _TOP - 25, f"{rows} ↓", ha="right")
-    last = places[key_of(sweep.varying[rows][-1]), key_of(sweep.varying[columns][0])]
-    write(axis, last.left, height - _FOOT + 7, paper.short_number(last.x[0]), fontsize=TINY)
-    write(axis, last.right, height - _FOOT + 7, paper.short_number(last.x[1]), ha="right", fontsize=TINY)
-    write(axis, (last.left + last.right) / 2, height - _FOOT + 7, "step", ha="center", fontsize=TINY)
+    write(axis, places[down[0], across[-1]].right + 24, _TOP - 25, f"{rows} ↓", ha="right")
+    _x_numbers(axis, places[down[-1], across[0]])
+
+
+def _y_numbers(axis: Any, place: Box) -> None:
+    for tick in ticks(place.y):
+        y = float(place.down([tick])[0])
+        if y == y:
+            write(axis, place.left - 5, y, number(tick), ha="right", fontsize=TINY)
+
+
+def _x_numbers(axis: Any, place: Box) -> None:
+    y = place.bottom + 12
+    write(axis, place.left, y, paper.short_number(place.x[0]), fontsize=TINY)
+    write(axis, place.right, y, paper.short_number(place.x[1]), ha="right", fontsize=TINY)
+    write(axis, (place.left + place.right) / 2, y, "step", ha="center", fontsize=TINY)
 
 
 def _entries(sweep: Sweep, hue: Hue) -> list[tuple[str, dict[str, Any]]]:

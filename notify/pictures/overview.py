@@ -55,7 +55,8 @@ def _fan(axis: Any, spot: Box, drawn: Sequence[Curve]) -> None:
     lines(axis, strokes[len(_TOP_COLOURS) :], color=FADED, linewidth=1.0, zorder=2)
     if drawn[0].training is not None:
         training = drawn[0].training
-        lines(axis, [(spot.across(training.steps), spot.down(training.values))], color=RUN_TRAINING, linewidth=1.1, zorder=3)  # fmt: skip
+        stroke = spot.across(training.steps), spot.down(training.values)
+        lines(axis, [stroke], color=RUN_TRAINING, linewidth=1.1, zorder=3)
     for place, colour in reversed(list(enumerate(_TOP_COLOURS))):
         lines(axis, strokes[place : place + 1], color=colour, linewidth=1.8, zorder=9 - place)
 
@@ -73,7 +74,8 @@ def _shown_params(sweep: Sweep) -> list[str]:
 
 
 def _weight(sweep: Sweep, name: str) -> float:
-    pairs = [(curve.params[name], curve.best) for curve in sweep.curves if name in curve.params and curve.best is not None]  # fmt: skip
+    mine = [curve for curve in sweep.curves if name in curve.params]
+    pairs = [(curve.params[name], curve.best) for curve in mine if curve.best is not None]
     numbers = [(float(x), y) for x, y in pairs if _is_number(x)]
     if len(numbers) < 3 or len(numbers) < len(pairs):
         return 0.1 if len(sweep.varying[name]) < len(pairs) else 0.0

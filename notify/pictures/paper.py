@@ -17,7 +17,7 @@ _FAR_APART = 20.0
 _MARGIN = 0.06
 _LARGEST = 1e300
 _COLOURS = 256
-"""A palette makes the file a third as large, and faster to write; no colour is changed by more than the eye can tell."""
+"""A palette makes the file a third as large, and faster to write; no eye can tell the difference."""
 
 Floats = npt.NDArray[np.float64]
 Ends = tuple[float, float, bool]
@@ -48,8 +48,9 @@ def png(made: Any) -> bytes:
 
 
 def limits(values: Iterable[float], hints: Iterable[float] = (), whole: Iterable[float] = ()) -> Ends:
-    """The ends of an axis. `values` decide whether it is logarithmic and are shown whole, as is `whole`; `hints` (a band,
-    other runs) may be cut where they would press the values flat.
+    """The ends of an axis. `values` decide whether it is logarithmic; they and `whole` are shown whole.
+
+    `hints` (a band, other runs) may be cut where they would press the values flat.
     """
     own, others, rest = finite(values), finite(hints), finite(whole)
     seen = np.concatenate([own, others, rest])

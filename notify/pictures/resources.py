@@ -21,7 +21,7 @@ Panel = tuple[str, list[Line], float | None]
 
 
 def resources(story: Story) -> bytes | None:
-    """Memory over the whole width, below it processors, disk and, where there are some, GPUs; in minutes before the end."""
+    """Memory over the whole width, below it processors, disk and GPUs, against the minutes before the end."""
     timed = [(one.at, one) for one in story.samples if one.at is not None]
     if len(timed) < _FEWEST:
         return None
@@ -98,6 +98,6 @@ def _minutes(times: Sequence[datetime]) -> list[float]:
 
 def _rate(totals: Sequence[float], minutes: Sequence[float]) -> list[float]:
     """Seconds of processor time per second between two samples: so many processors were busy."""
-    pairs = zip(pairwise(totals), pairwise(minutes), strict=True)
-    found = [max(0.0, b - a) / ((later - earlier) * 60) if later > earlier else 0.0 for (a, b), (earlier, later) in pairs]  # fmt: skip
+    steps = zip(pairwise(totals), pairwise(minutes), strict=True)
+    found = [max(0.0, b - a) / max((late - early) * 60, 1e-3) for (a, b), (early, late) in steps]
     return [found[0] if found else 0.0, *found]

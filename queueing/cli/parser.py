@@ -354,6 +354,7 @@ def _outbox(parser: argparse.ArgumentParser) -> None:
 
 def _notify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="send what is owed now, then leave")
+    parser.add_argument("--test", metavar="TO", help="send one message of each kind to this address or chat target")
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
