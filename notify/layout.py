@@ -55,9 +55,7 @@ def padded(text: str, width: int, *, right: bool = False) -> str:
 
 
 def _row_lines(row: Sequence[str], widths: Sequence[int], numeric: Collection[int]) -> list[str]:
-    cells = [
-        textwrap.wrap(text, width, break_on_hyphens=False) or [""] for text, width in zip(row, widths, strict=True)
-    ]
+    cells = [_broken(text, width) for text, width in zip(row, widths, strict=True)]
     return [
         (" " * _GAP).join(
             padded(cell[line] if line < len(cell) else "", width, right=place in numeric)
@@ -65,6 +63,21 @@ def _row_lines(row: Sequence[str], widths: Sequence[int], numeric: Collection[in
         )
         for line in range(max(map(len, cells)))
     ]
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """Lines of a cell, anywhere if need be. Letters of other scripts may take two columns, or none."""
+    lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    return [part for line in lines for part in (_cut(line, width) if wide(line) > width else [line])]
+
+
+def _cut(line: str, width: int) -> list[str]:
+    parts = [""]
+    for letter in line:
+        if wide(parts[-1] + letter) > width and parts[-1]:
+            parts.append("")
+        parts[-1] += letter
+    return parts
 
 
 def _fitting(widths: list[int], room: int) -> list[int]:

@@ -42,6 +42,8 @@ def cause(run: Run) -> str:
     reason = (ending.reason if ending else None) or run.reason
     if reason is Reason.ERROR and ending is not None and ending.message:
         return wrapped(ending.message, _LONGEST_CAUSE)
+    if reason is Reason.ERROR and ending is not None and ending.exit_code is not None:
+        return f"exit code {ending.exit_code}"
     if reason is Reason.KILLED and ending is not None and ending.signal is not None:
         return f"killed by signal {ending.signal}"
     return cause_words(reason)

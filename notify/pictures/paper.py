@@ -1,6 +1,7 @@
 """Figures, files and limits: what is the same for every picture."""
 
 import io
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,7 +39,9 @@ def png(made: Any) -> bytes:
     """The finished picture. The figure is emptied: Matplotlib's cycles would keep its memory for a while."""
     from PIL import Image
 
-    made.canvas.draw()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # letters that no font has are drawn as boxes
+        made.canvas.draw()
     drawn = np.ascontiguousarray(np.asarray(made.canvas.buffer_rgba())[:, :, :3])
     made.clear()
     few = Image.fromarray(drawn).quantize(_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)

@@ -67,7 +67,8 @@ def test_a_mail_with_curve_arrives_at_everybody(store: MemoryStore, server: Mail
     (mail,) = server.messages
     assert mail["To"] == "me@lab.example, you@lab.example"
     assert mail["From"] == "labq@lab.example"
-    assert mail["Subject"] == "[labq] weather 3f9k2m7q failed (error)"
+    assert mail["Subject"].startswith("[labq] weather 3f9k2m7q failed: exit code 1 after ")
+    assert mail["Subject"].endswith(" (not retried)")
     assert mail["Message-ID"].startswith("<3f9k2m7qabcd-1-failed.")
     types = [part.get_content_type() for part in mail.walk()]
     assert types == ["multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png"]

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_a_falling_loss_falls_in_every_column() -> None:
     story = Story(now=NOW, series=(series("val_loss", falling()),))
     drawn = heights(inside(of_colour(decoded(curves(story)), RUN), first_panel(story)))
     ys = [drawn[x] for x in sorted(drawn)]
-    assert all(later >= earlier - 0.6 for earlier, later in zip(ys, ys[1:], strict=False))
+    assert all(later >= earlier - 0.6 for earlier, later in pairwise(ys))
     assert ys[-1] - ys[0] > 300
 
 
