@@ -1,4 +1,4 @@
-"""Panels on one canvas: one axes in pixels for all of them, for each axes of Matplotlib's own costs 30 ms."""
+"""Panels on one canvas, in pixels: Matplotlib draws lines and letters; axes of its own would cost 30 ms each."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -52,71 +52,95 @@ class Box:
         return self.down(np.clip(paper.as_drawn(values), least, most))
 
 
-def canvas(made: Any) -> Any:
-    """Axes over the whole figure, in pixels from the upper left corner."""
-    width, height = made.get_size_inches() * paper.DPI
-    axis = made.add_axes((0, 0, 1, 1))
-    axis.set_xlim(0, width)
-    axis.set_ylim(height, 0)
-    axis.axis("off")
-    return axis
+class Canvas:
+    """A figure in pixels from the upper left corner. What comes first lies below."""
+
+    def __init__(self, width_px: float, height_px: float) -> None:
+        from matplotlib.transforms import Affine2D
+
+        self._made = paper.figure(width_px, height_px)
+        flipped = Affine2D().scale(paper.SCALE, -paper.SCALE)
+        self._pixels = flipped.translate(0, round(height_px) * paper.SCALE)
+
+    def png(self) -> bytes:
+        """The finished picture. The canvas is empty then."""
+        return paper.png(self._made)
+
+    def lines(self, many: Sequence[tuple[Any, Any]], **style: Any) -> None:
+        """All of one colour in one stroke, with gaps between them."""
+        from matplotlib.lines import Line2D
+
+        if not many:
+            return
+        xs = np.concatenate([np.append(x, np.nan) for x, _ in many])
+        ys = np.concatenate([np.append(y, np.nan) for _, y in many])
+        style = {"solid_capstyle": "round", "solid_joinstyle": "round", **style}
+        dashes = style.pop("dashes", None)
+        line = Line2D(xs, ys, transform=self._pixels, **style)
+        if dashes is not None:
+            line.set_dashes(dashes)
+        self._made.add_artist(line)
+
+    def box(self, place: Box, **style: Any) -> None:
+        """The paper of a panel."""
+        from matplotlib.patches import Rectangle
+
+        corner, size = (place.left, place.top), (place.width, place.height)
+        self._made.add_artist(Rectangle(corner, *size, transform=self._pixels, **style))
+
+    def between(self, xs: Any, lower: Any, upper: Any, **style: Any) -> None:
+        """The area between two lines, where both are known."""
+        from matplotlib.patches import Polygon
+
+        known = np.isfinite(xs) & np.isfinite(lower) & np.isfinite(upper)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(int)))
+        for start, stop in edges.reshape(-1, 2).tolist():
+            there = np.column_stack([xs[start:stop], lower[start:stop]])
+            back = np.column_stack([xs[start:stop], upper[start:stop]])[::-1]
+            self._made.add_artist(Polygon(np.vstack([there, back]), transform=self._pixels, **style))
+
+    def write(self, x: float, y: float, text: str, *, halo: bool = False, **style: Any) -> None:
+        """Text at a place. `halo`: readable on lines."""
+        from matplotlib.text import Text
+
+        style = {"va": "center", "ha": "left", "fontsize": SMALL, "color": SOFT, "zorder": 10, **style}
+        drawn = Text(x, y, paper.plain(text), transform=self._pixels, parse_math=False, **style)
+        if halo:
+            from matplotlib.patheffects import withStroke
+
+            drawn.set_path_effects([withStroke(linewidth=_HALO, foreground="white")])
+        self._made.add_artist(drawn)
 
 
-def lines(axis: Any, many: Sequence[tuple[Any, Any]], **style: Any) -> None:
-    """All of one colour in one stroke, with gaps between them."""
-    if not many:
-        return
-    xs = np.concatenate([np.append(x, np.nan) for x, _ in many])
-    ys = np.concatenate([np.append(y, np.nan) for _, y in many])
-    axis.plot(xs, ys, **{"solid_capstyle": "round", "solid_joinstyle": "round", **style})
-
-
-def box(axis: Any, place: Box, **style: Any) -> None:
-    """Its paper."""
-    from matplotlib.patches import Rectangle
-
-    axis.add_patch(Rectangle((place.left, place.top), place.width, place.height, **style))
-
-
-def write(axis: Any, x: float, y: float, text: str, *, halo: bool = False, **style: Any) -> None:
-    """Text at a place. `halo`: readable on lines."""
-    style = {"va": "center", "ha": "left", "fontsize": SMALL, "color": SOFT, "zorder": 10, **style}
-    drawn = axis.text(x, y, paper.plain(text), parse_math=False, **style)
-    if halo:
-        from matplotlib.patheffects import withStroke
-
-        drawn.set_path_effects([withStroke(linewidth=_HALO, foreground="white")])
-
-
-def frame(axis: Any, place: Box, *, x_label: str = "", with_x: bool = True) -> None:
+def frame(on: Canvas, place: Box, *, x_label: str = "", with_x: bool = True) -> None:
     """Lines at round values, with the numbers beside them; the x axis with its numbers."""
     for value in ticks(place.y, place.height / 30):
         y = float(place.down([value])[0])
-        lines(axis, [([place.left, place.right], [y, y])], color=FAINT, linewidth=0.8, zorder=1)
-        write(axis, place.left - 6, y, f"{value:.4g}", ha="right")
-    lines(axis, [([place.left, place.right], [place.bottom] * 2)], color=SOFT, linewidth=0.9, zorder=1)
+        on.lines([([place.left, place.right], [y, y])], color=FAINT, linewidth=0.8, zorder=1)
+        on.write(place.left - 6, y, f"{value:.4g}", ha="right")
+    on.lines([([place.left, place.right], [place.bottom] * 2)], color=SOFT, linewidth=0.9, zorder=1)
     for value in ticks(place.x, place.width / 75) if with_x else ():
         x = float(place.across([value])[0])
-        lines(axis, [([x, x], [place.bottom, place.bottom + 4])], color=SOFT, linewidth=0.9, zorder=1)
-        write(axis, x, place.bottom + 13, paper.short_number(value), ha="center")
+        on.lines([([x, x], [place.bottom, place.bottom + 4])], color=SOFT, linewidth=0.9, zorder=1)
+        on.write(x, place.bottom + 13, paper.short_number(value), ha="center")
     if x_label:
-        write(axis, (place.left + place.right) / 2, place.bottom + 29, x_label, ha="center")
+        on.write((place.left + place.right) / 2, place.bottom + 29, x_label, ha="center")
 
 
 def heading(
-    axis: Any, x: float, y: float, title: str, entries: Iterable[tuple[str, dict[str, Any]]], right: float
+    on: Canvas, x: float, y: float, title: str, entries: Iterable[tuple[str, dict[str, Any]]], right: float
 ) -> None:
     """A title, and beside it samples of lines with their names; what does not fit is not named."""
     title = paper.plain(title, 40)
-    write(axis, x, y, title, fontsize=NORMAL, color=INK, weight="bold")
+    on.write(x, y, title, fontsize=NORMAL, color=INK, weight="bold")
     x += _LETTER[NORMAL] * len(title) + 20
     for text, style in entries:
         text = paper.plain(text, 40)
         needed = 22 + _LETTER[SMALL] * len(text) + 14
         if x + needed - 14 > right:
             return
-        lines(axis, [([x, x + 16], [y, y])], zorder=9, **style)
-        write(axis, x + 22, y, text)
+        on.lines([([x, x + 16], [y, y])], zorder=9, **style)
+        on.write(x + 22, y, text)
         x += needed
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from notify.choosing import is_training, panels, stem
 from notify.pictures import paper
-from notify.pictures.canvas import NORMAL, SMALL, Box, canvas, frame, heading, lines, whole_ends, write
+from notify.pictures.canvas import NORMAL, SMALL, Box, Canvas, frame, heading, whole_ends
 from notify.pictures.palette import BAD, BAND, BEST, BEST_TRAINING, INK, MIDDLE, OTHERS, PAPER, RUN, RUN_TRAINING, SOFT
 from notify.story import Story
 from store.metrics import Series
@@ -32,18 +32,17 @@ def curves(story: Story) -> bytes | None:
     if not groups:
         return None
     heights = [_FIRST_PX] + [_OTHER_PX] * (len(groups) - 1)
-    made = paper.figure(paper.WIDTH_PX, sum(heights) + (HEAD + FOOT) * len(groups) - 14 * (len(groups) - 1))
-    axis = canvas(made)
+    on = Canvas(paper.WIDTH_PX, sum(heights) + (HEAD + FOOT) * len(groups) - 14 * (len(groups) - 1))
     top = float(HEAD)
     for place, (group, height) in enumerate(zip(groups, heights, strict=True)):
         is_last = place == len(groups) - 1
         box = _box(story, group, top, height, with_siblings=place == 0)
-        frame(axis, box, x_label="step" if is_last else "")
-        entries = _panel(axis, box, story, group, with_siblings=place == 0)
+        frame(on, box, x_label="step" if is_last else "")
+        entries = _panel(on, box, story, group, with_siblings=place == 0)
         title = stem(group[0].name) if len(group) > 1 else group[0].name
-        heading(axis, 12, top - 18, title, entries, paper.WIDTH_PX - 4)
+        heading(on, 12, top - 18, title, entries, paper.WIDTH_PX - 4)
         top = box.bottom + FOOT + HEAD - 14
-    return paper.png(made)
+    return on.png()
 
 
 def _box(story: Story, group: Sequence[Series], top: float, height: float, *, with_siblings: bool) -> Box:
@@ -81,33 +80,33 @@ def _step_ends(story: Story, group: Sequence[Series], *, with_siblings: bool) ->
     return whole_ends(own)
 
 
-def _panel(axis: Any, box: Box, story: Story, group: Sequence[Series], *, with_siblings: bool) -> list[Entry]:
-    others = _siblings(axis, box, story, group) if with_siblings else []
+def _panel(on: Canvas, box: Box, story: Story, group: Sequence[Series], *, with_siblings: bool) -> list[Entry]:
+    others = _siblings(on, box, story, group) if with_siblings else []
     styles = _styles(group)
     for series, style in reversed(list(zip(group, styles, strict=True))):
         dots = {"marker": "o", "markersize": 2.8} if len(series.steps) < _FEW else {}
-        lines(axis, [(box.across(series.steps), box.down(series.values))], zorder=5, **style, **dots)
+        on.lines([(box.across(series.steps), box.down(series.values))], zorder=5, **style, **dots)
     for series in group:
-        _not_finite(axis, box, series)
+        _not_finite(on, box, series)
     if with_siblings:
-        _best_point(axis, box, story, group)
+        _best_point(on, box, story, group)
     return [(_name(one, group), style) for one, style in zip(group, styles, strict=True)] + others
 
 
-def _siblings(axis: Any, box: Box, story: Story, group: Sequence[Series]) -> list[Entry]:
+def _siblings(on: Canvas, box: Box, story: Story, group: Sequence[Series]) -> list[Entry]:
     """Behind the run's own curves: the band, its middle, the best."""
     entries: list[Entry] = []
     for series in _best_of(story, group):
         is_main = story.standing is not None and series.name == story.standing.metric
         style = {"color": BEST if is_main else BEST_TRAINING, "linewidth": 1.5 if is_main else 1.1}
-        lines(axis, [(box.across(series.steps), box.down(series.values))], zorder=4 if is_main else 3, **style)
+        on.lines([(box.across(series.steps), box.down(series.values))], zorder=4 if is_main else 3, **style)
         if is_main and story.standing is not None:
             entries.append((f"best other ({story.standing.best_label})", style))
     band = story.band
     if band is not None and _has_band(story, group):
         steps = box.across(band.steps)
-        axis.fill_between(steps, box.clipped(band.low), box.clipped(band.high), color=BAND, linewidth=0, zorder=1.5)
-        lines(axis, [(steps, box.down(band.middle))], color=MIDDLE, linewidth=1, zorder=2, dashes=(4, 2))
+        on.between(steps, box.clipped(band.low), box.clipped(band.high), color=BAND, linewidth=0, zorder=1.5)
+        on.lines([(steps, box.down(band.middle))], color=MIDDLE, linewidth=1, zorder=2, dashes=(4, 2))
         entries.append((f"80 % of {band.count} others", {"color": BAND, "linewidth": 7, "solid_capstyle": "butt"}))
     return entries
 
@@ -139,7 +138,7 @@ def _name(series: Series, group: Sequence[Series]) -> str:
     return _KINDS.get(whose, whose or series.name)
 
 
-def _best_point(axis: Any, box: Box, story: Story, group: Sequence[Series]) -> None:
+def _best_point(on: Canvas, box: Box, story: Story, group: Sequence[Series]) -> None:
     """A ring around the best value, with the number beside it."""
     told = story.standing
     if told is None or told.value is None or told.step is None or all(one.name != told.metric for one in group):
@@ -147,28 +146,28 @@ def _best_point(axis: Any, box: Box, story: Story, group: Sequence[Series]) -> N
     x, y = float(box.across([told.step])[0]), float(box.down([told.value])[0])
     if not math.isfinite(x + y):
         return
-    lines(axis, [([x], [y])], marker="o", markersize=7, mfc=PAPER, mec=RUN, mew=1.7, zorder=8, linestyle="none")
+    on.lines([([x], [y])], marker="o", markersize=7, mfc=PAPER, mec=RUN, mew=1.7, zorder=8, linestyle="none")
     x = min(max(x, box.left + 20), box.right - 20)
     below = told.greatest if box.top + 26 < y < box.bottom - 26 else y < box.top + 26
     text = f"{told.value:.4g}"
-    write(axis, x, y + (15 if below else -15), text, ha="center", fontsize=NORMAL, color=INK, weight="bold", halo=True)
+    on.write(x, y + (15 if below else -15), text, ha="center", fontsize=NORMAL, color=INK, weight="bold", halo=True)
 
 
-def _not_finite(axis: Any, box: Box, series: Series) -> None:
+def _not_finite(on: Canvas, box: Box, series: Series) -> None:
     """Where there is no number: marked at the foot of the panel."""
     bad = [step for step, value in zip(series.steps, series.values, strict=True) if not math.isfinite(value)]
     if not bad:
         return
     xs = box.across(bad)
     edge = box.bottom - 3
-    lines(axis, [_stretch(part, edge) for part in _stretches(series, box)], color=BAD, linewidth=3.2, zorder=7)
+    on.lines([_stretch(part, edge) for part in _stretches(series, box)], color=BAD, linewidth=3.2, zorder=7)
     marks = {"marker": "|", "markersize": 6, "mew": 1.6, "linestyle": "none", "color": BAD}
-    lines(axis, [(xs[:1], [edge])], zorder=7, **marks)
+    on.lines([(xs[:1], [edge])], zorder=7, **marks)
     kind = next(value for value in series.values if not math.isfinite(value))
     words = f"{kind:g} {'from' if len(bad) > 1 else 'at'} step {bad[0]:,}"
     x, is_late = float(xs[0]), float(xs[0]) > (box.left + box.right) / 2
     if math.isfinite(x):
-        write(axis, x + (-5 if is_late else 5), box.bottom - 16, words, ha="right" if is_late else "left", color=BAD,
+        on.write(x + (-5 if is_late else 5), box.bottom - 16, words, ha="right" if is_late else "left", color=BAD,
               fontsize=SMALL, halo=True)  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from notify.pictures import paper
-from notify.pictures.canvas import TINY, Box, box, canvas, heading, lines, ticks, whole_ends, write
+from notify.pictures.canvas import TINY, Box, Canvas, heading, ticks, whole_ends
 from notify.pictures.palette import BAD, FADED, FAINT, HUES, INK, RUN, RUN_TRAINING, SOFT
 from notify.pictures.paper import Ends
 from notify.siblings import key_of
@@ -27,13 +27,12 @@ def grid(sweep: Sweep, rows: str, columns: str) -> bytes:
     """Of each cell the best few runs; the tint says how good the best of them is, its value stands in the corner."""
     cells, hue = _cells(sweep.curves, rows, columns), _hue(sweep, rows, columns)
     places = _places(sweep, rows, columns, _ends(sweep.curves, with_training=hue is None))
-    made = paper.figure(paper.WIDTH_PX, round(max(place.bottom for place in places.values()) + _FOOT))
-    axis = canvas(made)
-    _papers(axis, places, cells, greatest=greater_is_better(sweep.metric or ""))
-    _strokes(axis, places, cells, hue)
-    _margins(axis, sweep, (rows, columns), places)
-    heading(axis, 12, 16, sweep.metric or "", _entries(sweep, hue), paper.WIDTH_PX - 4)
-    return paper.png(made)
+    on = Canvas(paper.WIDTH_PX, round(max(place.bottom for place in places.values()) + _FOOT))
+    _papers(on, places, cells, greatest=greater_is_better(sweep.metric or ""))
+    _strokes(on, places, cells, hue)
+    _margins(on, sweep, (rows, columns), places)
+    heading(on, 12, 16, sweep.metric or "", _entries(sweep, hue), paper.WIDTH_PX - 4)
+    return on.png()
 
 
 def _places(sweep: Sweep, rows: str, columns: str, ends: tuple[Ends, Ends]) -> Places:
@@ -88,33 +87,33 @@ def _robust(values: Sequence[float]) -> list[float]:
     return [float(known.min()), float(np.quantile(known, 0.95))] if len(known) else []
 
 
-def _papers(axis: Any, places: Places, cells: Cells, *, greatest: bool) -> None:
+def _papers(on: Canvas, places: Places, cells: Cells, *, greatest: bool) -> None:
     """The tint and the number of each cell."""
     bests = {cell: next((c.best for c in curves if c.best is not None), None) for cell, curves in cells.items()}
     order = sorted((value for value in bests.values() if value is not None), reverse=not greatest)
     for cell, place in places.items():
         value = bests.get(cell)
         if value is None:
-            _empty(axis, place, cells.get(cell, ()))
+            _empty(on, place, cells.get(cell, ()))
             continue
         is_best = value == order[-1]
         share = (order.index(value) / max(len(order) - 1, 1)) ** 2
         tint = tuple(w + (b - w) * share for w, b in zip(_WORST, _BEST, strict=True))
-        box(axis, place, facecolor=tint, edgecolor=FAINT, linewidth=0.8, zorder=1)
+        on.box(place, facecolor=tint, edgecolor=FAINT, linewidth=0.8, zorder=1)
         if is_best:
-            box(axis, place, fill=False, edgecolor=RUN, linewidth=1.6, zorder=5)
+            on.box(place, fill=False, edgecolor=RUN, linewidth=1.6, zorder=5)
         style: dict[str, Any] = {"color": RUN, "weight": "bold"} if is_best else {"color": INK}
-        write(axis, place.right - 5, place.top + 9, number(value), ha="right", **style)
+        on.write(place.right - 5, place.top + 9, number(value), ha="right", **style)
 
 
-def _empty(axis: Any, place: Box, curves: Iterable[Curve]) -> None:
-    box(axis, place, facecolor="white", edgecolor=FAINT, linewidth=0.8, zorder=1)
+def _empty(on: Canvas, place: Box, curves: Iterable[Curve]) -> None:
+    on.box(place, facecolor="white", edgecolor=FAINT, linewidth=0.8, zorder=1)
     has_failed = any(curve.state is State.FAILED for curve in curves)
     word, colour = ("failed", BAD) if has_failed else ("–", SOFT)
-    write(axis, (place.left + place.right) / 2, (place.top + place.bottom) / 2, word, ha="center", color=colour)
+    on.write((place.left + place.right) / 2, (place.top + place.bottom) / 2, word, ha="center", color=colour)
 
 
-def _strokes(axis: Any, places: Places, cells: Cells, hue: Hue) -> None:
+def _strokes(on: Canvas, places: Places, cells: Cells, hue: Hue) -> None:
     by_colour: dict[str, list[tuple[Any, Any]]] = {}
     for cell, curves in cells.items():
         place = places.get(cell)
@@ -127,7 +126,7 @@ def _strokes(axis: Any, places: Places, cells: Cells, hue: Hue) -> None:
                 by_colour.setdefault(_colour(curve, rank, hue), []).append(_stroke(place, curve.series))
     for colour, strokes in by_colour.items():
         weight, order = (1.0, 2) if colour in (FADED, RUN_TRAINING) else (1.5, 3)
-        lines(axis, strokes, color=colour, linewidth=weight, zorder=order)
+        on.lines(strokes, color=colour, linewidth=weight, zorder=order)
 
 
 def _stroke(place: Box, series: Any) -> tuple[Any, Any]:
@@ -140,35 +139,35 @@ def _colour(curve: Curve, rank: int, hue: Hue) -> str:
     return RUN if rank == 0 else FADED
 
 
-def _margins(axis: Any, sweep: Sweep, names: tuple[str, str], places: Places) -> None:
+def _margins(on: Canvas, sweep: Sweep, names: tuple[str, str], places: Places) -> None:
     """Values of the rows at the right, of the columns above; the sides of the panels at the left and below."""
     rows, columns = names
     down, across = [key_of(value) for value in sweep.varying[rows]], [key_of(value) for value in sweep.varying[columns]]
     for value, column in zip(sweep.varying[columns], across, strict=True):
         place = places[down[0], column]
-        write(axis, (place.left + place.right) / 2, _TOP - 9, value_words(value)[:16], ha="center", color=INK)
+        on.write((place.left + place.right) / 2, _TOP - 9, value_words(value)[:16], ha="center", color=INK)
     for value, row in zip(sweep.varying[rows], down, strict=True):
         place = places[row, across[-1]]
         middle = (place.top + place.bottom) / 2
-        write(axis, place.right + 14, middle, value_words(value)[:16], ha="center", color=INK, rotation=270)
-        _y_numbers(axis, places[row, across[0]])
-    write(axis, _LEFT, _TOP - 25, f"{columns} →")
-    write(axis, places[down[0], across[-1]].right + 24, _TOP - 25, f"{rows} ↓", ha="right")
-    _x_numbers(axis, places[down[-1], across[0]])
+        on.write(place.right + 14, middle, value_words(value)[:16], ha="center", color=INK, rotation=270)
+        _y_numbers(on, places[row, across[0]])
+    on.write(_LEFT, _TOP - 25, f"{columns} →")
+    on.write(places[down[0], across[-1]].right + 24, _TOP - 25, f"{rows} ↓", ha="right")
+    _x_numbers(on, places[down[-1], across[0]])
 
 
-def _y_numbers(axis: Any, place: Box) -> None:
+def _y_numbers(on: Canvas, place: Box) -> None:
     for tick in ticks(place.y):
         y = float(place.down([tick])[0])
         if y == y:
-            write(axis, place.left - 5, y, number(tick), ha="right", fontsize=TINY)
+            on.write(place.left - 5, y, number(tick), ha="right", fontsize=TINY)
 
 
-def _x_numbers(axis: Any, place: Box) -> None:
+def _x_numbers(on: Canvas, place: Box) -> None:
     y = place.bottom + 12
-    write(axis, place.left, y, paper.short_number(place.x[0]), fontsize=TINY)
-    write(axis, place.right, y, paper.short_number(place.x[1]), ha="right", fontsize=TINY)
-    write(axis, (place.left + place.right) / 2, y, "step", ha="center", fontsize=TINY)
+    on.write(place.left, y, paper.short_number(place.x[0]), fontsize=TINY)
+    on.write(place.right, y, paper.short_number(place.x[1]), ha="right", fontsize=TINY)
+    on.write((place.left + place.right) / 2, y, "step", ha="center", fontsize=TINY)
 
 
 def _entries(sweep: Sweep, hue: Hue) -> list[tuple[str, dict[str, Any]]]:

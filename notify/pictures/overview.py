@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from notify.pictures import paper
-from notify.pictures.canvas import TINY, Box, box, canvas, frame, heading, lines, ticks, whole_ends, write
+from notify.pictures.canvas import TINY, Box, Canvas, frame, heading, ticks, whole_ends
 from notify.pictures.palette import BEST, FADED, FAINT, INK, OTHERS, RUN, RUN_TRAINING, SOFT
 from notify.pictures.paper import Ends
 from notify.siblings import key_of
@@ -23,19 +23,18 @@ def overview(sweep: Sweep) -> bytes:
     """The three best curves in colours, the others pale."""
     names = _shown_params(sweep)
     rows = -(-len(names) // _PER_ROW)
-    made = paper.figure(paper.WIDTH_PX, _HEAD + _FAN_PX + _FOOT + rows * (_SMALL_PX + 46))
-    axis = canvas(made)
+    on = Canvas(paper.WIDTH_PX, _HEAD + _FAN_PX + _FOOT + rows * (_SMALL_PX + 46))
     drawn = [curve for curve in sweep.curves if curve.series is not None]
     spot = Box(
         left=_LEFT, top=_HEAD, width=paper.WIDTH_PX - _LEFT - _RIGHT, height=_FAN_PX,
         x=whole_ends(step for curve in drawn if curve.series for step in curve.series.steps), y=_values(drawn),
     )  # fmt: skip
-    frame(axis, spot, x_label="step")
-    _fan(axis, spot, drawn)
-    heading(axis, 12, _HEAD - 18, sweep.metric or "", _entries(sweep, drawn), paper.WIDTH_PX - 4)
+    frame(on, spot, x_label="step")
+    _fan(on, spot, drawn)
+    heading(on, 12, _HEAD - 18, sweep.metric or "", _entries(sweep, drawn), paper.WIDTH_PX - 4)
     if names:
-        _scatters(axis, sweep, names, spot.bottom + _FOOT)
-    return paper.png(made)
+        _scatters(on, sweep, names, spot.bottom + _FOOT)
+    return on.png()
 
 
 def _entries(sweep: Sweep, drawn: Sequence[Curve]) -> list[tuple[str, dict[str, Any]]]:
@@ -50,15 +49,15 @@ def _entries(sweep: Sweep, drawn: Sequence[Curve]) -> list[tuple[str, dict[str, 
     return entries
 
 
-def _fan(axis: Any, spot: Box, drawn: Sequence[Curve]) -> None:
+def _fan(on: Canvas, spot: Box, drawn: Sequence[Curve]) -> None:
     strokes = [(spot.across(c.series.steps), spot.down(c.series.values)) for c in drawn if c.series is not None]
-    lines(axis, strokes[len(_TOP_COLOURS) :], color=FADED, linewidth=1.0, zorder=2)
+    on.lines(strokes[len(_TOP_COLOURS) :], color=FADED, linewidth=1.0, zorder=2)
     if drawn[0].training is not None:
         training = drawn[0].training
         stroke = spot.across(training.steps), spot.down(training.values)
-        lines(axis, [stroke], color=RUN_TRAINING, linewidth=1.1, zorder=3)
+        on.lines([stroke], color=RUN_TRAINING, linewidth=1.1, zorder=3)
     for place, colour in reversed(list(enumerate(_TOP_COLOURS))):
-        lines(axis, strokes[place : place + 1], color=colour, linewidth=1.8, zorder=9 - place)
+        on.lines(strokes[place : place + 1], color=colour, linewidth=1.8, zorder=9 - place)
 
 
 def _values(drawn: Sequence[Curve]) -> paper.Ends:
@@ -84,7 +83,7 @@ def _weight(sweep: Sweep, name: str) -> float:
     return 0.2 + abs(float(together))
 
 
-def _scatters(axis: Any, sweep: Sweep, names: Sequence[str], top: float) -> None:
+def _scatters(on: Canvas, sweep: Sweep, names: Sequence[str], top: float) -> None:
     known = [curve for curve in sweep.curves if curve.best is not None and math.isfinite(curve.best)]
     values = sorted(curve.best for curve in known if curve.best is not None)
     upper = values[min(len(values) - 1, int(0.95 * len(values)))] if values else 1.0
@@ -96,22 +95,22 @@ def _scatters(axis: Any, sweep: Sweep, names: Sequence[str], top: float) -> None
             left=_LEFT + column * (width + _GAP), top=top + 22 + row * (_SMALL_PX + 46), width=width, height=_SMALL_PX,
             x=_x_ends(sweep, name), y=y,
         )  # fmt: skip
-        _scatter(axis, sweep, name, spot, known, with_ticks=column == 0)
+        _scatter(on, sweep, name, spot, known, with_ticks=column == 0)
 
 
-def _scatter(axis: Any, sweep: Sweep, name: str, spot: Box, known: Sequence[Curve], *, with_ticks: bool) -> None:
-    box(axis, spot, facecolor="#fbfcfe", edgecolor=FAINT, linewidth=0.8, zorder=1)
-    write(axis, spot.left, spot.top - 9, name[:26], color=INK, weight="bold")
+def _scatter(on: Canvas, sweep: Sweep, name: str, spot: Box, known: Sequence[Curve], *, with_ticks: bool) -> None:
+    on.box(spot, facecolor="#fbfcfe", edgecolor=FAINT, linewidth=0.8, zorder=1)
+    on.write(spot.left, spot.top - 9, name[:26], color=INK, weight="bold")
     mine = [curve for curve in known if name in curve.params]
     xs = spot.across([_position(sweep, name, curve.params[name]) for curve in mine])
     ys = spot.down([curve.best or 0.0 for curve in mine])
-    axis.plot(xs[1:], ys[1:], "o", markersize=3.4, color=SOFT, alpha=0.7, mew=0, zorder=3)
-    if len(mine):
-        axis.plot(xs[:1], ys[:1], "o", markersize=6, color=RUN, zorder=4)
+    dots: dict[str, Any] = {"linestyle": "none", "marker": "o", "mew": 0}
+    on.lines([(xs[1:], ys[1:])], markersize=3.4, color=SOFT, alpha=0.7, zorder=3, **dots)
+    on.lines([(xs[:1], ys[:1])], markersize=6, color=RUN, zorder=4, **dots)
     for x, text in _x_ticks(sweep, name, spot):
-        write(axis, x, spot.bottom + 9, text, ha="center", fontsize=TINY)
+        on.write(x, spot.bottom + 9, text, ha="center", fontsize=TINY)
     for tick in ticks(spot.y) if with_ticks else ():
-        write(axis, _LEFT - 5, float(spot.down([tick])[0]), number(tick), ha="right", fontsize=TINY)
+        on.write(_LEFT - 5, float(spot.down([tick])[0]), number(tick), ha="right", fontsize=TINY)
 
 
 def _x_ends(sweep: Sweep, name: str) -> Ends:

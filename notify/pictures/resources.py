@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from notify.pictures import paper
-from notify.pictures.canvas import Box, canvas, frame, heading, lines, whole_ends, write
+from notify.pictures.canvas import Box, Canvas, frame, heading, whole_ends
 from notify.pictures.palette import BAD, HUES
 from notify.story import Story
 from store.runs import Run
@@ -28,8 +28,7 @@ def resources(story: Story) -> bytes | None:
     minutes = _minutes([at for at, _ in timed])
     chosen = _panels([sample for _, sample in timed], minutes, story.run)
     rows = 1 + len(chosen) // 2
-    made = paper.figure(paper.WIDTH_PX, rows * (_PANEL_PX + _HEAD + _FOOT) + 14)
-    axis = canvas(made)
+    on = Canvas(paper.WIDTH_PX, rows * (_PANEL_PX + _HEAD + _FOOT) + 14)
     whole = paper.WIDTH_PX - _LEFT - _RIGHT
     half = (whole - _GAP) / 2
     for place, panel in enumerate(chosen):
@@ -38,26 +37,26 @@ def resources(story: Story) -> bytes | None:
             left=_LEFT + column * (half + _GAP), top=_HEAD + row * (_PANEL_PX + _HEAD + _FOOT),
             width=whole if place == 0 else half, height=_PANEL_PX, x=whole_ends(minutes), y=_y_ends(panel),
         )  # fmt: skip
-        _draw(axis, box, minutes, panel, x_label="minutes before the end" if row == rows - 1 else "")
-    return paper.png(made)
+        _draw(on, box, minutes, panel, x_label="minutes before the end" if row == rows - 1 else "")
+    return on.png()
 
 
-def _draw(axis: Any, box: Box, minutes: Sequence[float], panel: Panel, *, x_label: str) -> None:
+def _draw(on: Canvas, box: Box, minutes: Sequence[float], panel: Panel, *, x_label: str) -> None:
     title, many, limit = panel
-    frame(axis, box, x_label=x_label)
+    frame(on, box, x_label=x_label)
     entries = []
     for place, (name, values) in enumerate(many):
         style = {"color": HUES[place % len(HUES)], "linewidth": 1.6}
-        lines(axis, [(box.across(minutes), box.down(values))], zorder=5, **style)
+        on.lines([(box.across(minutes), box.down(values))], zorder=5, **style)
         entries += [(name, style)] if len(many) > 1 else []
     if limit is not None:
         y = float(box.down([limit])[0])
-        lines(axis, [([box.left, box.right], [y, y])], color=BAD, linewidth=1.3, dashes=(5, 3), zorder=4)
-        write(axis, box.left + 4, y + 9, f"limit {limit:.3g}", color=BAD, halo=True)
-    heading(axis, box.left - 36, box.top - 16, title, entries, box.right)
+        on.lines([([box.left, box.right], [y, y])], color=BAD, linewidth=1.3, dashes=(5, 3), zorder=4)
+        on.write(box.left + 4, y + 9, f"limit {limit:.3g}", color=BAD, halo=True)
+    heading(on, box.left - 36, box.top - 16, title, entries, box.right)
     last = next((value for value in reversed(many[0][1]) if value == value), None)
     if last is not None and len(many) == 1:
-        write(axis, box.right, box.top - 16, f"{last:.3g} at the end", ha="right")
+        on.write(box.right, box.top - 16, f"{last:.3g} at the end", ha="right")
 
 
 def _y_ends(panel: Panel) -> paper.Ends:
