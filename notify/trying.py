@@ -26,10 +26,11 @@ Sent = tuple[str, Delivery]
 
 
 def send_test(options: argparse.Namespace, settings: Settings) -> int:
-    """Exit code 1 when a message was not taken or a template is broken, which is said with file and line."""
+    """Exit code 1 when a message was refused, 2 when a template is broken, 3 when a server is away."""
     if mistake := recipient_mistake(options.test, settings.notify_targets):
         raise UserError(f"--test {mistake}")
-    made = one_of_each((options.test,), stamp=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")
+    now = datetime.now(UTC)
+    made = one_of_each((options.test,), f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}", now)
     templates = Templates(settings.mail_templates_dir)
     broken = _mistakes(templates, made)
     for said in broken:
@@ -40,8 +41,12 @@ def send_test(options: argparse.Namespace, settings: Settings) -> int:
         print(json.dumps({"messages": told, "templates": broken}, indent=2))
     else:
         _print(sent, settings)
-    is_fine = not broken and all(one.state is DeliveryState.SENT for _, one in sent)
-    return ExitCode.OK if is_fine else ExitCode.FAILED
+    states = {one.state for _, one in sent}
+    if DeliveryState.DEFERRED in states:
+        return ExitCode.UNAVAILABLE
+    if DeliveryState.REFUSED in states:
+        return ExitCode.FAILED
+    return ExitCode.USER_ERROR if broken else ExitCode.OK
 
 
 def _mistakes(templates: Templates, made: list[tuple[Notice, Story]]) -> list[str]:

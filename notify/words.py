@@ -48,6 +48,8 @@ def cause_words(reason: Reason | None) -> str:
 
 def duration(seconds: float) -> str:
     """As fine as anybody cares: `1 d 2 h`, `14 h 5 min`, `3 min 20 s`, `52 min`, `4 s`."""
+    if 0 < seconds < 1:
+        return f"{seconds:.1f} s"
     left = max(0, round(seconds))
     for name, size, lower_name, lower in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
         if left >= size:

@@ -121,12 +121,11 @@ def _of_finding(notice: Notice, story: Story, said: str, tone: Tone) -> Opening:
     evidence = wrapped(finding.evidence, 90).rstrip(".") if finding else ""
     mild = finding is not None and finding.severity is Severity.NOTE
     severe = finding is not None and finding.severity is Severity.SEVERE
-    went = " It is still running." if story.run and story.run.state is State.RUNNING else ""
     return Opening(
         tone=Tone.CALM if mild else Tone.BAD if severe else tone,
         head=run_name(notice, story),
         said=f"{said}: {evidence}" if evidence else said,
-        lead=_sentences((finding.advice if finding else "") + went, _standing_now(story)),
+        lead=_sentences(_running(story), _standing_now(story)),
     )
 
 
@@ -238,7 +237,7 @@ def _test(notice: Notice, story: Story) -> Opening:
         said="mail from labq reaches you",
         lead=(
             "Whoever set up labq sent this to see whether messages arrive. There is nothing to do.",
-            f"It was made at {moment(story.now)} for {', '.join(notice.to)}.",
+            f"It was made for {', '.join(notice.to)} at {moment(notice.created_at or story.now)}.",
         ),
     )
 

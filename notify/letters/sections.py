@@ -41,16 +41,17 @@ def telling_resources(notice: Notice, story: Story) -> Iterable[Block]:
 
 
 def resource_picture(_notice: Notice, story: Story) -> Iterable[Block]:
-    """What the run used before its end."""
+    """What the run used before its end, or until now."""
     picture = resources(story)
     if picture is not None and story.run is not None:
-        last = story.samples[-1]
+        last, is_running = story.samples[-1], story.run.state is State.RUNNING
+        used = f"{size(last.memory_bytes)} of memory in use, {size(last.disk_free_bytes)} of disk free"
         yield Picture(
             cid="resources@labq",
             png=picture,
             width_px=WIDTH_PX,
-            alt=f"At the end: {size(last.memory_bytes)} of memory in use, {size(last.disk_free_bytes)} of disk free.",
-            title="Before the end",
+            alt=f"{'Now' if is_running else 'At the end'}: {used}.",
+            title="Until now" if is_running else "Before the end",
             command=f"labq show --resources {short(story.run.id)}",
         )
 
@@ -171,9 +172,8 @@ def commands(_notice: Notice, story: Story) -> Iterable[Block]:
         rows += [("Compare", f"labq results {quote(run.experiment)}")]
     elif run.state is State.QUEUED:
         rows += [("What it waits for", f"labq why {name}")]
-    else:
-        where = f"from step {run.checkpoint.step:,}" if run.checkpoint else "(no checkpoint)"
-        rows.append((f"Resume {where}", f"labq requeue {name}"))
+    elif run.checkpoint is not None:
+        rows.append((f"Resume from step {run.checkpoint.step:,}", f"labq requeue {name}"))
     if run.state not in (State.RUNNING, State.QUEUED):
         rows.append(("Rerun from scratch", f"labq requeue --scratch {name}"))
     yield Commands(title="What you can do", rows=tuple(rows))

@@ -1,7 +1,8 @@
 """One notice of each kind about the study, with its story."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from notify.gather import gather
 from notify.made_up import lab, study
@@ -14,9 +15,13 @@ from store.runs import Run
 RULE = "the test that somebody asked for (labq notify --test)"
 
 
-def one_of_each(to: tuple[str, ...], stamp: str = "test") -> list[tuple[Notice, Story]]:
-    """In the order in which occasions are named. `stamp` makes the ids new, so that no mailbox takes them for known."""
-    return [(notice, gather(lab_of(about), notice)) for about in Occasion for notice in [_notice(about, to, stamp)]]
+def one_of_each(to: tuple[str, ...], stamp: str = "test", at: datetime = study.END) -> list[tuple[Notice, Story]]:
+    """In the order in which occasions are named. `stamp` makes the ids new, so that no mailbox takes them for known.
+
+    `at`: when they came to be owed.
+    """
+    notices = [replace(_notice(about, to, stamp), created_at=at) for about in Occasion]
+    return [(notice, gather(lab_of(notice.about), notice)) for notice in notices]
 
 
 def lab_of(about: Occasion) -> lab.PaperLab:

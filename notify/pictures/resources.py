@@ -11,6 +11,7 @@ from notify.pictures.palette import BAD, HUES
 from notify.story import Story
 from store.runs import Run
 from store.samples import Sample
+from store.states import State
 
 _LEFT, _RIGHT, _PANEL_PX, _HEAD, _FOOT, _GAP = 46, 12, 84, 32, 26, 50
 _GB = 1e9
@@ -31,19 +32,20 @@ def resources(story: Story) -> bytes | None:
     on = Canvas(paper.WIDTH_PX, rows * (_PANEL_PX + _HEAD + _FOOT) + 14)
     whole = paper.WIDTH_PX - _LEFT - _RIGHT
     half = (whole - _GAP) / 2
+    end = "now" if story.run is not None and story.run.state is State.RUNNING else "the end"
     for place, panel in enumerate(chosen):
         row, column = (0, 0) if place == 0 else (1 + (place - 1) // 2, (place - 1) % 2)
         box = Box(
             left=_LEFT + column * (half + _GAP), top=_HEAD + row * (_PANEL_PX + _HEAD + _FOOT),
             width=whole if place == 0 else half, height=_PANEL_PX, x=whole_ends(minutes), y=_y_ends(panel),
         )  # fmt: skip
-        _draw(on, box, minutes, panel, x_label="minutes before the end" if row == rows - 1 else "")
+        _draw(on, box, minutes, panel, end=end, is_lowest=row == rows - 1)
     return on.png()
 
 
-def _draw(on: Canvas, box: Box, minutes: Sequence[float], panel: Panel, *, x_label: str) -> None:
+def _draw(on: Canvas, box: Box, minutes: Sequence[float], panel: Panel, *, end: str, is_lowest: bool) -> None:
     title, many, limit = panel
-    frame(on, box, x_label=x_label)
+    frame(on, box, x_label=f"minutes before {end}" if is_lowest else "")
     entries = []
     for place, (name, values) in enumerate(many):
         style = {"color": HUES[place % len(HUES)], "linewidth": 1.6}
@@ -56,7 +58,7 @@ def _draw(on: Canvas, box: Box, minutes: Sequence[float], panel: Panel, *, x_lab
     heading(on, box.left - 36, box.top - 16, title, entries, box.right)
     last = next((value for value in reversed(many[0][1]) if value == value), None)
     if last is not None and len(many) == 1:
-        on.write(box.right, box.top - 16, f"{last:.3g} at the end", ha="right")
+        on.write(box.right, box.top - 16, f"{last:.3g} {end if end == 'now' else 'at the end'}", ha="right")
 
 
 def _y_ends(panel: Panel) -> paper.Ends:
