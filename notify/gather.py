@@ -164,7 +164,7 @@ class _Gatherer:
         if points > MOST_POINTS:
             self._left_out.append(f"{name} has {points:,} points; labq plot {short(run_id)} -m {name} draws them")
             return None
-        series = thinned(self._store.series(run_id, name))
+        series = thinned(self._store.curve(run_id, name))
         return series if series.steps else None
 
     def _findings(self, run: Run) -> tuple[Finding, ...]:

@@ -108,7 +108,7 @@ class Experiments:
             )
 
     def _thin(self, outcome: Outcome, metric: str) -> Series:
-        return thinned(self._store.series(outcome.id, metric), _COLUMNS)
+        return thinned(self._store.curve(outcome.id, metric), _COLUMNS)
 
     def _findings(self, outcomes: Sequence[Outcome], names: Mapping[str, str]) -> Iterable[tuple[str, Finding]]:
         known = self._store.diagnoses([one.id for one in outcomes[:LOOKED_AT]])

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from store.experiments import Experiment
 from store.findings import Diagnosis
-from store.metrics import Series
+from store.metrics import Curve, Series
 from store.outcomes import Outcome
 from store.runs import Run
 from store.samples import Sample
@@ -44,6 +44,9 @@ class Reading(Protocol):
 
     def series(self, run_id: str, name: str) -> Series:
         """One metric's history."""
+
+    def curve(self, run_id: str, name: str) -> Curve:
+        """The same as arrays."""
 
     def log_tail(self, run_id: str, attempt: int, max_bytes: int) -> bytes:
         """The end of the output."""

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from notify.story import Band
-from store.metrics import Series
+from store.metrics import Curve, Series
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,20 +18,14 @@ _FEWEST = 3
 _QUANTILES = (0.1, 0.5, 0.9)
 
 
-def thinned(series: Series, columns: int = COLUMNS) -> Series:
+def thinned(series: Curve, columns: int = COLUMNS) -> Series:
     """At most four points for each column. What is not finite stays where a column has nothing else."""
     count = len(series.steps)
     if count <= 4 * columns:
-        return series
+        return _chosen(series, range(count))
     edges = np.linspace(0, count, columns + 1).astype(int)
-    values = np.asarray(series.values, dtype=np.float64)
-    kept = sorted({place for a, b in pairwise(edges.tolist()) for place in _kept(values, a, b)})
-    return Series(
-        name=series.name,
-        steps=tuple(series.steps[i] for i in kept),
-        times=tuple(series.times[i] for i in kept),
-        values=tuple(series.values[i] for i in kept),
-    )
+    kept = sorted({place for a, b in pairwise(edges.tolist()) for place in _kept(series.values, a, b)})
+    return _chosen(series, kept)
 
 
 def band(metric: str, many: Sequence[Series]) -> Band | None:
@@ -49,6 +43,16 @@ def band(metric: str, many: Sequence[Series]) -> Band | None:
         found[:, known] = np.nanquantile(table[:, known], _QUANTILES, axis=0)
     low, middle, high = (tuple(row.tolist()) for row in found)
     return Band(metric=metric, steps=tuple(grid.tolist()), low=low, middle=middle, high=high, count=len(drawn))
+
+
+def _chosen(series: Curve, places: Sequence[int]) -> Series:
+    at = np.asarray(places, dtype=np.int64)
+    return Series(
+        name=series.name,
+        steps=tuple(series.steps[at].tolist()),
+        times=tuple(series.times[at].tolist()),
+        values=tuple(series.values[at].tolist()),
+    )
 
 
 def _kept(values: Floats, start: int, stop: int) -> tuple[int, ...]:

@@ -53,7 +53,7 @@ def _mistakes(templates: Templates, made: list[tuple[Notice, Story]]) -> list[st
     """Each once, though every kind of message may stumble over it."""
     checked = (templates.check(compose_letter(notice, story), notice, story) for notice, story in made)
     found = [str(mistake) for mistake in checked if mistake is not None]
-    found += [f"{path}: no message uses a template of this name (see docs/mails.md)" for path in templates.strays()]
+    found += [f"{path}: no message uses a template of this name (see docs/messages.md)" for path in templates.strays()]
     return list(dict.fromkeys(found))
 
 

@@ -141,7 +141,7 @@ DOCS: dict[str, str] = {
     "smtp_data_s": "longest wait while a message is sent, and for the server's word about it",
     "mail_from": "sender address; empty: smtp_user, else labq@HOST",
     "mail_dir": "folder for .eml files; empty: HOME/mail",
-    "mail_templates": "folder with templates of your own for messages (docs/mails.md); empty: those of labq",
+    "mail_templates": "folder with templates of your own for messages (docs/messages.md); empty: those of labq",
     "mail_most_mb": "size of a message above which attachments, then pictures are left out, in MB",
     "mail_give_up_s": "how long a message is tried that servers put off; one that finds no server is kept",
     "notify_to": "addresses and chat targets told when an experiment names none",

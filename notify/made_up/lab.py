@@ -9,7 +9,7 @@ from notify.made_up import study
 from store.errors import NoSuchRun
 from store.experiments import Experiment
 from store.findings import Diagnosis, Disease, Finding, Severity
-from store.metrics import Series
+from store.metrics import Curve, Series, as_curve
 from store.outcomes import Outcome, outcome_of
 from store.runs import Lease, Run
 from store.samples import GpuSample, Sample
@@ -120,6 +120,10 @@ class PaperLab:
     def series(self, run_id: str, name: str) -> Series:
         """Of a running one as far as it is."""
         return next(one for one in self._series(run_id) if one.name == name)
+
+    def curve(self, run_id: str, name: str) -> Curve:
+        """The same as arrays."""
+        return as_curve(self.series(run_id, name))
 
     def log_tail(self, run_id: str, attempt: int, max_bytes: int) -> bytes:  # noqa: ARG002
         """The end of the output."""

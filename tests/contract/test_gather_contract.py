@@ -15,7 +15,7 @@ from store.errors import NoSuchRun, StoreFailed, StoreUnavailable
 from store.experiments import Experiment
 from store.findings import Diagnosis, Disease, Finding, Severity
 from store.memory import MemoryStore
-from store.metrics import Point, Series, Shipment, summarize
+from store.metrics import Curve, Point, Shipment, segments, summarize
 from store.notices import Notice
 from store.occasions import Occasion
 from store.runs import Ending, Run, Task
@@ -55,8 +55,8 @@ def lived(store: Store, lowest: float | None, ending: Ending, *, settle: bool = 
         for value, step in values
         for name, extra in (("val_loss", 0.0), ("train_loss", -0.1))
     ]
-    shipment = Shipment(events_from=0, events_to=9, lines_to=40, points=tuple(points), output_from=0, output=b"\x1b[1mhello\x1b[0m\nbye\n")  # fmt: skip
-    store.ship(run.id, 1, shipment, summarize({}, points))
+    shipment = Shipment(events_from=0, events_to=9, lines_to=40, segments=segments(points), output_from=0, output=b"\x1b[1mhello\x1b[0m\nbye\n")  # fmt: skip
+    store.ship(run.id, 1, shipment, summarize({}, segments(points)))
     for place in range(4):
         sample = Sample(run=run.id, attempt=1, host="gpu1", cpu_s=place, memory_bytes=place * 10**8, read_bytes=0, written_bytes=0, disk_free_bytes=10**9)  # fmt: skip
         store.add_sample(sample, Peaks(memory_bytes=place * 10**8), 3600)
@@ -161,7 +161,7 @@ class _Broken(MemoryStore):
         setattr(self, method, fail)
 
 
-@pytest.mark.parametrize("method", ["series", "outcomes", "log_tail", "newest_samples", "diagnoses"])
+@pytest.mark.parametrize("method", ["curve", "outcomes", "log_tail", "newest_samples", "diagnoses"])
 def test_what_cannot_be_read_is_left_out_with_a_sentence(method: str) -> None:
     store = _Broken(method, StoreFailed("a bad document"))
     run = a_sweep(store, [0.3, 0.1, 0.2])[0]
@@ -172,7 +172,7 @@ def test_what_cannot_be_read_is_left_out_with_a_sentence(method: str) -> None:
 
 
 def test_a_store_that_is_away_postpones_the_message() -> None:
-    store = _Broken("series", StoreUnavailable("away"))
+    store = _Broken("curve", StoreUnavailable("away"))
     run = a_sweep(store, [0.3])[0]
     store.armed = True
     with pytest.raises(StoreUnavailable):
@@ -183,13 +183,13 @@ def test_only_so_many_curves_are_read_and_long_ones_are_left_to_a_command(monkey
     store = MemoryStore()
     runs = a_sweep(store, [0.1 + 0.01 * place for place in range(60)])
     read: list[str] = []
-    series = store.series
+    curve = store.curve
 
-    def counted(run_id: str, name: str) -> Series:
+    def counted(run_id: str, name: str) -> Curve:
         read.append(run_id)
-        return series(run_id, name)
+        return curve(run_id, name)
 
-    monkeypatch.setattr(store, "series", counted)
+    monkeypatch.setattr(store, "curve", counted)
     gather(store, about(runs[5]))
     assert len(read) <= 2 + 2 + gather_sweep.BAND_RUNS
     monkeypatch.setattr("notify.gather.MOST_POINTS", 10)

@@ -1,4 +1,4 @@
-"""The messages of `labq notify --test` as a browser shows them: to be looked at, and for docs/mails.md.
+"""The messages of `labq notify --test` as a browser shows them: to be looked at, and for docs/messages.md.
 
     pip install playwright && apt-get install chromium
     python tests/screenshots/mails.py FOLDER [KIND …] [--browser /usr/bin/chromium]

@@ -19,7 +19,7 @@ from notify.made_up.notices import one_of_each
 from notify.siblings import chosen, labels, metric_of, ranked, varying
 from notify.story import Standing, Story, Sweep
 from store.findings import Disease, Finding, Severity
-from store.metrics import Point, Series, summarize
+from store.metrics import Point, Series, segments, summarize
 from store.notices import Notice, Part
 from store.occasions import Occasion
 from store.outcomes import outcome_of
@@ -53,7 +53,7 @@ class _Strict(HTMLParser):
 
 def summary(name: str, points: list[tuple[int, float]]) -> dict[str, object]:
     found = [Point(name=name, step=s, time=0.0, value=v, line=i, index=i) for i, (s, v) in enumerate(points)]
-    return dict(summarize({}, found))
+    return dict(summarize({}, segments(found)))
 
 
 def one_run(name: str, params: dict[str, object], metric: str, points: list[tuple[int, float]], message: str) -> Run:
