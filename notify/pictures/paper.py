@@ -44,6 +44,7 @@ def png(made: Any) -> bytes:
         made.canvas.draw()
     drawn = np.ascontiguousarray(np.asarray(made.canvas.buffer_rgba())[:, :, :3])
     made.clear()
+    made.canvas.renderer = None  # some megabytes of pixels, which would wait for the collector of cycles
     few = Image.fromarray(drawn).quantize(_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     few.save(buffer, format="png", compress_level=4)

@@ -18,6 +18,7 @@ from notify.letters import crash
 from notify.made_up import study
 from notify.made_up.lab import PaperLab
 from notify.made_up.notices import one_of_each
+from notify.pauses import retry_pause
 from notify.story import Story
 from notify.words import duration, number, ordinal, size
 from store.metrics import Series
@@ -274,6 +275,10 @@ def test_a_traceback_above_the_last_lines_is_shown_apart() -> None:
 )  # fmt: skip
 def test_durations_are_as_fine_as_anybody_cares(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_the_pause_between_tries_grows_to_a_quarter_of_an_hour() -> None:
+    assert [retry_pause(n) for n in (1, 2, 3, 20, 10**6)] == [5.0, 10.0, 20.0, 900.0, 900.0]
 
 
 def test_numbers_in_words() -> None:
