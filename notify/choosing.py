@@ -3,19 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from store.directions import main_metric
+from store.families import stem
 
 MOST_PANELS, MOST_LINES = 3, 4
-_DATA = ("train", "val", "valid", "validation", "dev", "test", "eval")
 _LITTLE_INTEREST = ("clock", "norm", "gradient", "update", "lr", "learning", "dead", "flat")
-
-
-def stem(name: str) -> str:
-    """What `val_loss`, `train/loss` and `loss` have in common: `loss`."""
-    for data in _DATA:
-        for mark in "_/-. ":
-            if name.lower().startswith(data + mark) and len(name) > len(data) + 1:
-                return name[len(data) + 1 :]
-    return name
 
 
 def is_training(name: str) -> bool:

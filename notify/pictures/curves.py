@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from notify.choosing import is_training, panels, stem
+from notify.choosing import is_training, panels
 from notify.pictures import paper
 from notify.pictures.canvas import NORMAL, SMALL, Box, Canvas, frame, heading, whole_ends
 from notify.pictures.palette import BAD, BAND, BEST, BEST_TRAINING, INK, MIDDLE, OTHERS, PAPER, RUN, RUN_TRAINING, SOFT
 from notify.story import Story
+from store.families import stem
 from store.metrics import Series
 
 LEFT, RIGHT, HEAD, FOOT = 50, 12, 34, 44
