@@ -1,21 +1,27 @@
-"""A message owed to somebody: recorded in the same write as what caused it, sent at least once."""
+"""A message owed to somebody. It is recorded in the write that says that its cause has been dealt with; sent at least once.
 
-from dataclasses import dataclass
+What happened is owed from the moment it happens (`store.telling`); the rules round makes notices of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from store.findings import Finding
 from store.occasions import Occasion
-from store.runs import Run
-from store.states import ENDED, State
 
 
 class NoticeState(StrEnum):
     """Where a notice is on its way."""
 
+    GATHERING = "gathering"
+    """A digest that is open for further parts: until `not_before`, or until the last run of its experiment has ended."""
     OWED = "owed"
     SENT = "sent"
     REFUSED = "refused"
+    MUTED = "muted"
+    """Recorded, never sent: somebody has asked for silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,8 @@ class Notice:
     created_at: datetime | None = None
     sent_at: datetime | None = None
     error: str = ""
+    digest: str = ""
+    """Under which key parts are gathered in it."""
 
     @property
     def message_id(self) -> str:
@@ -65,12 +73,12 @@ class Notice:
         return f"<{self.id}@labq>"
 
 
-def notices_for(run: Run, new: State) -> tuple[Notice, ...]:
-    """What is owed when `run` enters `new`: one notice if somebody asked for it, else none."""
-    if new not in ENDED or new not in run.notify.on or not run.notify.to:
-        return ()
-    notice_id = f"{run.id}-{run.attempt}-{new}"
-    about = Occasion(new.value)
-    return (
-        Notice(id=notice_id, run=run.id, attempt=run.attempt, experiment=run.experiment, about=about, to=run.notify.to),
-    )
+
+MOST_PARTS = 200
+"""In one digest; what comes later is counted alone."""
+
+
+def gathered(digest: Notice, parts: Sequence[Part]) -> Notice:
+    """The digest with these parts added, as far as there is room."""
+    kept = (*digest.parts, *parts)[:MOST_PARTS]
+    return replace(digest, parts=kept, more=digest.more + len(digest.parts) + len(parts) - len(kept))
