@@ -1,4 +1,4 @@
-"""A message owed to somebody. It is recorded in the write that says that its cause has been dealt with; sent at least once.
+"""A message owed to somebody: recorded in the write that says that its cause was dealt with, sent at least once.
 
 What happened is owed from the moment it happens (`store.telling`); the rules round makes notices of it.
 """
@@ -16,7 +16,7 @@ class NoticeState(StrEnum):
     """Where a notice is on its way."""
 
     GATHERING = "gathering"
-    """A digest that is open for further parts: until `not_before`, or until the last run of its experiment has ended."""
+    """A digest that takes further parts: until `not_before`, or until the last run of its experiment has ended."""
     OWED = "owed"
     SENT = "sent"
     REFUSED = "refused"
@@ -71,7 +71,6 @@ class Notice:
     def message_id(self) -> str:
         """The fixed Message-ID: a mail sent twice is seen as one by the reader's mailbox."""
         return f"<{self.id}@labq>"
-
 
 
 MOST_PARTS = 200

@@ -37,7 +37,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """Who is told, and on which occasions (`store.occasions.WORDS`): the simple form of a rule. `every_s`: of `every`."""
+    """Who is told on which occasions (`store.occasions.WORDS`): the simple form of a rule. `every_s`: of `every`."""
 
     to: tuple[str, ...] = ()
     on: tuple[str, ...] = ("finished", "failed")
@@ -253,7 +253,7 @@ def artifact_name(file_name: str, source: str, kept: Sequence[Artifact]) -> str:
 
 
 def has_resumed(run: Run) -> bool:
-    """Whether the current attempt goes on with what an earlier one had begun. Attempts that were refused leave no line."""
+    """Whether an earlier attempt had begun, too. One that was refused leaves no line."""
     return len(run.history) > 1
 
 

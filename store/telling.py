@@ -1,7 +1,7 @@
 """From what happened to what is told, in one write: which events are dealt with, and what is owed because of them.
 
 An event that somebody may want to be told of carries an occasion as `owed`, from the transaction that made it. The
-rules round reads owed events, decides, and hands all that follows to `Store.tell`: either everything of it is written
+rules round reads owed events, decides, and hands all that follows to `Store.owe`: either everything of it is written
 or nothing. So whoever dies, or decides at the same moment, neither loses nor doubles anything.
 """
 

@@ -10,15 +10,18 @@ from store.mongo.outcomes import Outcomes
 from store.mongo.overview import Overview
 from store.mongo.people import People
 from store.mongo.reports import Reports
+from store.mongo.rules import Rules
 from store.mongo.schema import ensure_schema
 from store.mongo.stopping import StoppingRules
 from store.mongo.studies import Studies
+from store.mongo.telling import Tellings
 from store.mongo.views import Views
 
 
 class MongoStore(
-    People, Outcomes, Damaged, Crew, Diagnoses, Outbox, Overview, Glances, Views, StoppingRules, Studies, Reports
-):
+    People, Outcomes, Damaged, Crew, Diagnoses, Outbox, Tellings, Rules, Overview, Glances, Views, StoppingRules, Studies,
+    Reports,
+):  # fmt: skip
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 
 
