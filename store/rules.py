@@ -43,6 +43,10 @@ class Rate:
     per_s: float = 3600.0
 
 
+DEFAULT_RATE = Rate()
+MORNING = 8 * 60
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule. `on`: words of `store.occasions`; `every_s` belongs to `every`, `metric` to `best-so-far`.
@@ -60,10 +64,10 @@ class Rule:
     where: Condition | None = None
     said: str = ""
     when: When = When.AT_ONCE
-    at_minute: int = 8 * 60
+    at_minute: int = MORNING
     quiet: Quiet | None = None
     zone: str = "UTC"
-    at_most: Rate = Rate()
+    at_most: Rate = DEFAULT_RATE
     with_history: bool = False
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import platformdirs
 
@@ -57,6 +58,7 @@ class Settings:
     mail_dir: str = ""
     notify_to: tuple[str, ...] = ()
     notify_poll_s: float = 2.0
+    time_zone: str = ""
 
     @property
     def uses_embedded_mongo(self) -> bool:
@@ -119,6 +121,7 @@ DOCS: dict[str, str] = {
     "mail_dir": "folder for .eml files; empty: HOME/mail",
     "notify_to": "addresses told when an experiment names none",
     "notify_poll_s": "pause between two looks into the outbox",
+    "time_zone": "of quiet hours and daily digests, such as Europe/Berlin; empty: that of this machine",
 }
 
 SECRETS = frozenset({"smtp_password"})
@@ -224,9 +227,23 @@ def _check_together(settings: Settings) -> None:
         raise BadSettings(f"mongo_database is {settings.mongo_database[:80]!r}; allowed: letters, digits, '_' and '-'")
     if settings.mail_from and not re.fullmatch(r"[^\r\n]*@[^\s]+", settings.mail_from):
         raise BadSettings(f"mail_from is {settings.mail_from[:80]!r}; allowed: an e-mail address")
-    wrong = [to for to in settings.notify_to if not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", to)]
+    wrong = [to for to in settings.notify_to if not re.fullmatch(_RECIPIENT, to)]
     if wrong:
         raise BadSettings(f"notify_to: {wrong[0][:80]!r} is no e-mail address")
+    if settings.time_zone and not _is_zone(settings.time_zone):
+        raise BadSettings(f"time_zone is {settings.time_zone[:80]!r}; allowed: a name such as Europe/Berlin or UTC")
+
+
+_RECIPIENT = r"[^@\s,;<>]+@[^@\s,;<>]+|[A-Za-z][A-Za-z0-9_-]*:[A-Za-z0-9][A-Za-z0-9._-]*"
+"""A mail address, or the name of another target."""
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 def _check_rounds(settings: Settings) -> None:

@@ -28,10 +28,12 @@ def finding_words(finding: Finding) -> str:
 
 def metric_words(run: Run) -> str:
     """The last value of the metric that tells most of a result."""
-    names = sorted(
-        run.summary, key=lambda name: (name.startswith("clock_"), not name.startswith(("val", "test")), name)
-    )
-    return f"{names[0]} {run.summary[names[0]].last:.4g}" if names else ""
+    first = min(run.summary, key=_rank, default="")
+    return f"{first} {run.summary[first].last:.4g}" if first else ""
+
+
+def _rank(name: str) -> tuple[bool, bool, str]:
+    return name.startswith("clock_"), not name.startswith(("val", "test")), name
 
 
 def running_words(run: Run) -> str:
