@@ -37,11 +37,8 @@ def read_file(path: Path) -> tuple[dict[str, Any], str]:
 def line_of(text: str, path: tuple[str | int, ...]) -> int | None:
     """The line of a TOML key, as well as a scan of headers and assignments can tell."""
     keys = [key for key in path if isinstance(key, str)]
-    place = next((place for place, key in enumerate(path) if isinstance(key, int)), len(path))
-    nth = next(
-        (key for key in path[place : place + 1] if isinstance(key, int)), None
-    )  # of `[[sweep]]`, `[[notify.rule]]`
-    many = list(path[:place])
+    nth = next((key for key in path if isinstance(key, int)), None)  # of `[[sweep]]`, `[[notify.rule]]`
+    many = list(path[: path.index(nth)]) if nth is not None else []
     header: list[str] = []
     tables = 0
     for number, line in enumerate(text.splitlines(), 1):
