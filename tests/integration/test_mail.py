@@ -13,6 +13,7 @@ from smtp_server import MailServer
 from notify.files import FileSender
 from notify.notifier import Notifier, make_sender
 from notify.password import password
+from notify.rules.round import RulesRound
 from notify.smtp import SmtpSender
 from store.errors import MailDeferred
 from store.memory import MemoryStore
@@ -42,6 +43,7 @@ def store() -> MemoryStore:
     )
     store.ship(run.id, 1, shipment, summarize({}, segments(points)))
     store.settle(run.id, 1, Settlement(state=State.FAILED, reason=Reason.ERROR, ending=Ending(exit_code=1)))
+    RulesRound(store, Settings(), "n").once()
     return store
 
 

@@ -439,7 +439,9 @@ class TestClock:
 
 
 class TestManyRounds:
-    def test_one_who_is_beaten_writes_nothing_and_loses_nothing(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_one_who_is_beaten_writes_nothing_and_loses_nothing(
+        self, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Another notifier deals with the events between our look and our write."""
         from notify.rules import events
 
