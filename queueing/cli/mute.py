@@ -15,7 +15,7 @@ def mute(options: argparse.Namespace) -> int:
     """What happens from now on is recorded, and nobody is told."""
     for_s = _duration(options.for_)
     with opened_store() as store:
-        target = _target(store, options.target)
+        target = _target(store, options.about)
         silenced = store.mute(target, for_s)
         standing = next((one for one in store.mutes() if one.id == target.id), target)
     if options.json:
@@ -30,7 +30,7 @@ def mute(options: argparse.Namespace) -> int:
 def unmute(options: argparse.Namespace) -> int:
     """What was muted meanwhile stays so."""
     with opened_store() as store:
-        target = _target(store, options.target)
+        target = _target(store, options.about)
         was_muted = store.unmute(target)
     if options.json:
         print_json({"unmuted": was_muted})

@@ -360,7 +360,7 @@ def _mute(parser: argparse.ArgumentParser) -> None:
 
 
 def _muted(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="EXPERIMENT|RUN", help="name of the experiment, or id of the run")
+    parser.add_argument("about", metavar="EXPERIMENT|RUN", help="name of the experiment, or id of the run")
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
