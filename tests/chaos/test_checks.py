@@ -46,7 +46,7 @@ def finished(store: MongoStore, name: str, folder: Path) -> Run:
     store.publish_checkpoint(described, weights, 2)
     store.add_artifact(run.id, 1, weights)
     store.settle(run.id, 1, Settlement(state=State.FINISHED, ending=Ending(exit_code=0)))
-    RulesRound(store, Settings(), "me").once()
+    RulesRound(store, Settings(repair_s=0.001), "me").once()
     notice = store.claim_notice("me", 60.0)
     assert notice is not None
     store.notice_sent(notice.id, "me")
