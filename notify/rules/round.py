@@ -21,8 +21,8 @@ from store.settings import Settings
 from store.store import Store
 from store.telling import Owed, Telling
 
-PAGE = 300
-PAGES_AT_ONCE = 20
+PAGE = 500
+PAGES_AT_ONCE = 12
 """Then the messages that are owed get their turn."""
 CLOCK_S = 10.0
 """Pause between two looks at running runs, at workers, and at studies that will ask for more."""

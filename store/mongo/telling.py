@@ -8,7 +8,8 @@ from typing import Any
 
 from bson import ObjectId
 from pydantic import ValidationError
-from pymongo.errors import DuplicateKeyError
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from store.events import Event
 from store.logbook import warn
@@ -23,6 +24,9 @@ from store.telling import Gathering, Owed, Remembered, SweepStanding, Telling
 _OWED: Document = {"owed": {"$gt": ""}}
 _BY_TIME = [("at", 1)]
 """The index of owed events alone: what was dealt with long ago costs nothing."""
+
+
+_DUPLICATE_KEY = 11000
 
 
 class _Overtaken(Exception):
@@ -50,6 +54,10 @@ class Tellings(Connected):
         try:
             self.in_transaction(partial(self._owe, telling, now))
         except (_Overtaken, DuplicateKeyError):
+            return False
+        except BulkWriteError as error:
+            if any(one["code"] != _DUPLICATE_KEY for one in error.details["writeErrors"]):
+                raise
             return False
         return True
 
@@ -89,10 +97,9 @@ class Tellings(Connected):
         self._deal_with(telling.events, session)
         for one in telling.remembered:
             self._remember(one, session)
-        for notice in telling.notices:
-            document = to_document(notice if notice.created_at else replace(notice, created_at=now))
-            unless_there = {"$setOnInsert": document}
-            self.database["outbox"].update_one({"_id": notice.id}, unless_there, upsert=True, session=session)
+        if telling.notices:
+            writes = [_unless_there(notice, now) for notice in telling.notices]
+            self.database["outbox"].bulk_write(writes, ordered=False, session=session)
         for gathering in telling.gatherings:
             self._gather(gathering, now, session)
         if telling.sweeps:
@@ -136,6 +143,11 @@ class Tellings(Connected):
         self.database["outbox"].update_many(waiting, {"$set": {"state": NoticeState.OWED.value}}, session=session)
 
 
+def _unless_there(notice: Notice, now: datetime) -> UpdateOne:
+    document = to_document(notice if notice.created_at else replace(notice, created_at=now))
+    return UpdateOne({"_id": notice.id}, {"$setOnInsert": document}, upsert=True)
+
+
 def _opened(gathering: Gathering, now: datetime) -> Notice:
     digest = gathered(replace(gathering.digest, parts=(), more=0), gathering.parts)
     return replace(digest, state=NoticeState.GATHERING, created_at=now)
@@ -143,16 +155,19 @@ def _opened(gathering: Gathering, now: datetime) -> Notice:
 
 def _readable(events: Iterable[Document], runs: dict[str, Document]) -> Iterator[Owed]:
     """One document that somebody has spoiled by hand must not keep all others from being told."""
+    told: dict[str, Notify] = {}  # most runs of a page say the same
     for document in events:
         run = runs.get(document["run"], {})
+        said = run.get("notify", {})
         try:
+            notify = told.get(repr(said)) or told.setdefault(repr(said), from_document(Notify, said))
             yield Owed(
                 id=str(document["_id"]),
                 about=Occasion(document["owed"]),
                 event=from_document(Event, {name: value for name, value in document.items() if name != "_id"}),
                 experiment=run.get("experiment", ""),
                 owner=run.get("owner", ""),
-                notify=from_document(Notify, run.get("notify", {})),
+                notify=notify,
             )
         except (ValidationError, ValueError) as error:
             warn("event-not-readable", id=document["_id"], error=str(error).splitlines()[0])
