@@ -11,7 +11,7 @@ from notify.rules.round import RulesRound
 from store.changes import Change, cancelled, requeued
 from store.findings import Diagnosis, Disease, Finding, Severity
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment, summarize
+from store.metrics import Point, Shipment, segments, summarize
 from store.notices import Notice, NoticeState
 from store.occasions import Occasion
 from store.query import Compared, Metric, Op
@@ -77,9 +77,9 @@ class Lab:
             Point(name="loss", step=start + i, time=0.0, value=value, line=start + i, index=start + i)
             for i, value in enumerate(losses)
         )
-        end = start + len(points)
-        shipped = Shipment(events_from=start, events_to=end, lines_to=end, points=points, output_from=0, output=b"")
-        self.store.ship(run.id, run.attempt, shipped, summarize(now.summary, points))
+        end, found = start + len(points), segments(points)
+        shipped = Shipment(events_from=start, events_to=end, lines_to=end, segments=found, output_from=0, output=b"")
+        self.store.ship(run.id, run.attempt, shipped, summarize(now.summary, found))
         return self.store.run(run.id)
 
     def end(self, run: Run, settlement: Settlement = FINISHED) -> Run:
