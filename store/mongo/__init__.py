@@ -19,8 +19,8 @@ from store.mongo.views import Views
 
 
 class MongoStore(
-    People, Outcomes, Damaged, Crew, Diagnoses, Outbox, Tellings, Rules, Overview, Glances, Views, StoppingRules, Studies,
-    Reports,
+    People, Outcomes, Damaged, Crew, Diagnoses, Outbox, Tellings, Rules, Overview, Glances, Views, StoppingRules,
+    Studies, Reports,
 ):  # fmt: skip
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 
