@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import shutil
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -55,17 +57,21 @@ def notify(options: argparse.Namespace) -> int:
 
 def _serve(settings: Settings, leave: "_Leave", *, once: bool) -> int:
     from notify.notifier import Notifier, make_sender
+    from notify.rules.round import RulesRound
 
     sender = make_sender(settings)
     sent, away = 0, False
     store: Store | None = None
     notifier: Notifier | None = None
+    rules: RulesRound | None = None
     say("notifier")
     try:
         while not leave.asked:
             try:
                 store = store or connect(settings)
+                rules = rules or RulesRound(store, settings, f"{socket.gethostname()}-{os.getpid()}")
                 notifier = notifier or Notifier(store, sender, settings, leaving=lambda: leave.asked)
+                rules.once(alone=once)
                 sent += notifier.send_all()
                 if away:
                     say("mongodb-is-back")

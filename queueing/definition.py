@@ -15,6 +15,7 @@ from queueing.optimize.spec import Spec, read_spec
 from queueing.placeholders import FILES, fill, mistakes_in, names_in
 from queueing.reading import line_of, read_file
 from queueing.result_command import read_result
+from queueing.rules.of_experiment import read_notify
 from queueing.space.names import flat
 from queueing.stopping.reading import read_stopping
 from queueing.sweep.block import Block
@@ -49,12 +50,16 @@ def define_table(table: dict[str, Any], text: str, path: Path, settings: Setting
         blocks = [] if found else [example_block(study)]
     mistakes = [_with_line(mistake, text) if is_toml else mistake for mistake in mistakes]
     found += _stopping_mistakes(file, blocks)
+    rules, wrong_rules, wrong_elsewhere = read_notify(file, folder, settings, _all_params(file, blocks))
+    found += wrong_rules
+    mistakes += wrong_elsewhere
     mistakes += [at(place, words, text, is_toml=is_toml) for place, words in found]
     if not mistakes:
         mistakes = _name_mistakes(file, blocks, templates)
     result, wrong = read_result(file.result, file.command or [], folder)
     _raise(source, [*mistakes, *wrong, *_result_mistakes(file, result, blocks)])
     definition = _definition(file, workdir, path, text, settings, blocks, templates, result)
+    definition = replace(definition, rules=rules)
     _raise(source, _run_mistakes(definition))
     if study is not None:
         return replace(definition, study=study, size=(study.table.trials or 0) * study.table.repeat)
@@ -179,7 +184,11 @@ def _env_mistakes(file: ExperimentFile) -> list[str]:
 def _stopping_mistakes(file: ExperimentFile, blocks: Sequence[Block]) -> list[Mistake]:
     if file.stopping is None:
         return []
-    return read_stopping(file.stopping, [*flat(file.params), *(name for block in blocks for name in block.names)])[1]
+    return read_stopping(file.stopping, _all_params(file, blocks))[1]
+
+
+def _all_params(file: ExperimentFile, blocks: Sequence[Block]) -> list[str]:
+    return [*flat(file.params), *(name for block in blocks for name in block.names)]
 
 
 def _definition(

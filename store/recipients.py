@@ -5,7 +5,7 @@ from collections.abc import Collection
 from difflib import get_close_matches
 
 _ADDRESS = re.compile(r"[^\s@,;:<>()\[\]\"\\\x00-\x20\x7f-\x9f]{1,64}@[^\s@,;:<>()\[\]\"\\\x00-\x20\x7f-\x9f]{1,253}")
-_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}(?::[A-Za-z0-9._-]{1,63})?")
+_TARGET = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}:[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 def is_address(recipient: str) -> bool:
@@ -14,7 +14,7 @@ def is_address(recipient: str) -> bool:
 
 
 def is_target(recipient: str) -> bool:
-    """Whether it has the form of a chat target's name: `phone`, `slack:lab`. Never a URL: those hold tokens."""
+    """Whether it has the form of a chat target's name: `ntfy:phone`, `slack:lab`. Never a URL: those hold tokens."""
     return _TARGET.fullmatch(recipient) is not None
 
 

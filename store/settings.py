@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import platformdirs
 
@@ -65,6 +66,7 @@ class Settings:
     notify_targets: dict[str, str] = field(default_factory=dict)
     chat_timeout_s: float = 20.0
     notify_poll_s: float = 2.0
+    time_zone: str = ""
 
     @property
     def uses_embedded_mongo(self) -> bool:
@@ -148,6 +150,7 @@ DOCS: dict[str, str] = {
     "notify_targets": "chat targets: a table of names and Apprise URLs, or file:PATH or env:NAME with the URL in it",
     "chat_timeout_s": "longest wait for one step of a chat service",
     "notify_poll_s": "pause between two looks into the outbox",
+    "time_zone": "of quiet hours and daily digests, such as Europe/Berlin; empty: that of this machine",
 }
 
 SECRETS = frozenset({"smtp_password"})
@@ -273,6 +276,16 @@ def _check_together(settings: Settings) -> None:
             raise BadSettings(f"notify_to: {mistake}")
     if settings.mail_most_mb < 1:
         raise BadSettings("mail_most_mb is 0; allowed: 1 and more")
+    if settings.time_zone and not _is_zone(settings.time_zone):
+        raise BadSettings(f"time_zone is {settings.time_zone[:80]!r}; allowed: a name such as Europe/Berlin or UTC")
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 def _check_rounds(settings: Settings) -> None:
@@ -346,7 +359,7 @@ def _targets(value: Any) -> dict[str, str]:
     except ValueError:
         table = None
     if not isinstance(table, dict):
-        raise ValueError('allowed: a table of names and URLs; in a variable as JSON: {"phone": "ntfys://…"}')
+        raise ValueError('allowed: a table of names and URLs; in a variable as JSON: {"ntfy:phone": "ntfys://…"}')
     for name, target in table.items():
         if not is_target(name):
             raise ValueError(

@@ -22,10 +22,12 @@ from store.metrics import Curve, LogChunk, Series, Shipment
 from store.notices import Delivery, Notice, NoticeState
 from store.outcomes import Outcome
 from store.query import Condition, Names, Order
+from store.rules import Mute, RuleBook, Scope
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
 from store.samples import Peaks, Sample
 from store.states import Reason, State, Wish
 from store.studies import Study, StudyState, Trial
+from store.telling import Owed, Remembered, SweepStanding, Telling
 from store.views import View
 from store.workers import Drain, Worker
 
@@ -369,9 +371,44 @@ class Store(Protocol):
     def drains(self) -> list[Drain]:
         """All orders, by target."""
 
+    # ── rules ──
+    def rule_books(self) -> list[RuleBook]:
+        """The rules of all scopes."""
+
+    def set_rules(self, book: RuleBook) -> None:
+        """These rules hold for the scope from now on; without a rule none do."""
+
+    def remove_rules(self, scope: Scope, holder: str) -> bool:
+        """No rules of this scope any more; False when there were none."""
+
+    def mutes(self) -> list[Mute]:
+        """Those that hold now."""
+
+    def mute(self, mute: Mute, for_s: float | None = None) -> int:
+        """Silence, for so long or until it is taken back; what is owed and not sent is muted too: how many notices."""
+
+    def unmute(self, mute: Mute) -> bool:
+        """What happens from now on is told again; False when there was no silence."""
+
+    # ── telling ──
+    def owed(self, limit: int) -> list[Owed]:
+        """Events that nobody has dealt with, oldest first."""
+
+    def owe(self, telling: Telling) -> bool:
+        """Write all that follows from some events, or nothing: False when somebody else was faster."""
+
+    def remembered(self, ids: Sequence[str]) -> dict[str, Remembered]:
+        """What the rules remember under these names; a name under which nothing is kept is left out."""
+
+    def close_digests(self) -> int:
+        """Digests whose time has come take no further parts: they are owed now. How many."""
+
+    def sweep_standing(self, experiment: str) -> SweepStanding:
+        """Whether every run of the experiment has ended. Reads all of its runs when it is so."""
+
     # ── outbox ──
     def notices(self, run_id: str | None = None) -> list[Notice]:
-        """Notices, oldest first."""
+        """Notices, oldest first; those about a run, and the digests that tell of it."""
 
     def claim_notice(self, owner: str, lease_s: float) -> Notice | None:
         """Take the oldest notice that is due, under a lease."""

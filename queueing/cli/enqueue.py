@@ -115,8 +115,7 @@ def _understood(definition: "Definition") -> str:
         lines.append(f"  needs     {', '.join(need for need in needs if need)}")
     if definition.stopping is not None:
         lines += _stopping_lines(definition.stopping)
-    if definition.notify.to:
-        lines.append(f"  mail      {', '.join(definition.notify.to)} when {' or '.join(definition.notify.on)}")
+    lines += _rule_lines(definition)
     return "\n".join(lines)
 
 
@@ -126,6 +125,15 @@ def _stopping_lines(table: dict[str, Any]) -> list[str]:
 
     rules = stopping_of(table)
     return [f"  stopping  {better_words(rules)}", *(f"            {line}" for line in rule_lines(rules))]
+
+
+def _rule_lines(definition: "Definition") -> list[str]:
+    from queueing.rules.words import rule_words
+    from store.rules import simple_rule
+
+    simple = simple_rule(definition.notify)
+    told = [*([simple] if simple is not None else []), *definition.rules]
+    return [f"  {'mail' if not number else '':<9} {rule_words(rule)}" for number, rule in enumerate(told)]
 
 
 def _begun(definition: "Definition", ids: tuple[str, ...], warm: int) -> str:

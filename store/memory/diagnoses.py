@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from store.events import as_event
 from store.findings import Diagnosis, Finding
 from store.memory.shared import Shared
+from store.occasions import Occasion
 
 
 class Diagnoses(Shared):
@@ -22,5 +23,5 @@ class Diagnoses(Shared):
                 return False
             self._diagnoses[run.id] = diagnosis
             for finding in new:
-                self._record(run, "finding", **as_event(finding))
+                self._record(run, "finding", Occasion.FINDING, **as_event(finding))
             return True

@@ -12,7 +12,7 @@ class Outbox(Shared):
 
     def notices(self, run_id: str | None = None) -> list[Notice]:
         """Notices, oldest first."""
-        return [notice for notice in self._outbox.values() if run_id in (None, notice.run)]
+        return [one for one in self._outbox.values() if run_id is None or run_id in (one.run, *_runs_in(one))]
 
     def claim_notice(self, owner: str, lease_s: float) -> Notice | None:
         """Take the oldest notice that is due, under a lease."""
@@ -26,3 +26,7 @@ class Outbox(Shared):
                     self._outbox[notice.id] = replace(notice, tries=notice.tries + 1)
                     return self._outbox[notice.id]
             return None
+
+
+def _runs_in(digest: Notice) -> tuple[str, ...]:
+    return tuple(part.run for part in digest.parts)

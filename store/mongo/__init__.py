@@ -11,9 +11,11 @@ from store.mongo.outcomes import Outcomes
 from store.mongo.overview import Overview
 from store.mongo.people import People
 from store.mongo.reports import Reports
+from store.mongo.rules import Rules
 from store.mongo.schema import ensure_schema
 from store.mongo.stopping import StoppingRules
 from store.mongo.studies import Studies
+from store.mongo.telling import Tellings
 from store.mongo.views import Views
 
 
@@ -25,6 +27,8 @@ class MongoStore(
     Diagnoses,
     Outbox,
     Deliveries,
+    Tellings,
+    Rules,
     Overview,
     Glances,
     Views,

@@ -7,6 +7,7 @@ from store.findings import Diagnosis, Finding
 from store.mongo.attempts import Attempts
 from store.mongo.client import Session, guarded
 from store.mongo.codec import from_document, to_document
+from store.occasions import Occasion
 
 
 class Diagnoses(Attempts):
@@ -31,7 +32,7 @@ class Diagnoses(Attempts):
             document["_id"] = document.pop("run")
             self.database["diagnoses"].replace_one({"_id": run.id}, document, upsert=True, session=session)
             for finding in new:
-                self._audit(run, "finding", now, session, **as_event(finding))
+                self._audit(run, "finding", now, session, Occasion.FINDING, **as_event(finding))
             return True
 
         return self.in_transaction(work)

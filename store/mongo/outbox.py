@@ -2,7 +2,7 @@
 
 from pymongo import ReturnDocument
 
-from store.mongo.client import Connected, guarded
+from store.mongo.client import Connected, Document, guarded
 from store.mongo.codec import from_document
 from store.notices import Notice, NoticeState
 
@@ -13,7 +13,8 @@ class Outbox(Connected):
     @guarded
     def notices(self, run_id: str | None = None) -> list[Notice]:
         """Notices, oldest first."""
-        match = {"run": run_id} if run_id else {}
+        of_run = {"$or": [{"run": run_id}, {"parts.run": run_id, "digest": {"$gt": ""}}]}
+        match: Document = of_run if run_id else {}
         found = self.database["outbox"].find(match).sort("created_at", 1)
         return [from_document(Notice, document) for document in found]
 

@@ -19,7 +19,7 @@ def test_what_is_no_address(bad: str) -> None:
     assert not is_address(bad)
 
 
-@pytest.mark.parametrize("name", ["phone", "slack:lab", "ntfy-2", "a.b"])
+@pytest.mark.parametrize("name", ["ntfy:phone", "slack:lab", "ntfy-2:x", "a:b.c"])
 def test_a_chat_target_is_a_name(name: str) -> None:
     assert is_target(name)
     assert recipient_mistake(name) == ""
@@ -31,6 +31,6 @@ def test_a_url_is_no_recipient_for_it_holds_a_token() -> None:
 
 
 def test_an_unknown_target_is_told_with_those_there_are() -> None:
-    assert "did you mean 'slack:lab'?" in recipient_mistake("slack:lap", targets=("slack:lab", "phone"))
-    assert "there are: phone" in recipient_mistake("zzz", targets=("phone",))
-    assert "there are: none" in recipient_mistake("zzz", targets=())
+    assert "did you mean 'slack:lab'?" in recipient_mistake("slack:lap", targets=("slack:lab", "ntfy:phone"))
+    assert "there are: ntfy:phone" in recipient_mistake("zzz:z", targets=("ntfy:phone",))
+    assert "there are: none" in recipient_mistake("zzz:z", targets=())

@@ -106,12 +106,14 @@ def test_chat_targets_of_user_and_project_add_up_and_show_no_token(
 ) -> None:
     user = tmp_path / "config" / "labq" / "labq.toml"
     user.parent.mkdir(parents=True)
-    user.write_text('[notify_targets]\nphone = "ntfys://user:tokenA@ntfy.sh/topic"\n"slack:lab" = "slack://old"\n')
+    user.write_text(
+        '[notify_targets]\n"ntfy:phone" = "ntfys://user:tokenA@ntfy.sh/topic"\n"slack:lab" = "slack://old"\n'
+    )
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "labq.toml").write_text('notify_to = ["slack:lab"]\n[notify_targets]\n"slack:lab" = "file:~/.slack"\n')
     read = load(tmp_path, {}).settings
-    assert read.notify_targets == {"phone": "ntfys://user:tokenA@ntfy.sh/topic", "slack:lab": "file:~/.slack"}
+    assert read.notify_targets == {"ntfy:phone": "ntfys://user:tokenA@ntfy.sh/topic", "slack:lab": "file:~/.slack"}
     text = shown("notify_targets", read.notify_targets)
-    assert text == "phone = ntfys://********, slack:lab = file:~/.slack"
-    from_variable = load(tmp_path, {"LABQ_NOTIFY_TARGETS": '{"phone": "env:PHONE"}'}).settings
-    assert from_variable.notify_targets == {"phone": "env:PHONE", "slack:lab": "file:~/.slack"}
+    assert text == "ntfy:phone = ntfys://********, slack:lab = file:~/.slack"
+    from_variable = load(tmp_path, {"LABQ_NOTIFY_TARGETS": '{"ntfy:phone": "env:PHONE"}'}).settings
+    assert from_variable.notify_targets == {"ntfy:phone": "env:PHONE", "slack:lab": "file:~/.slack"}
