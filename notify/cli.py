@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import socket
@@ -16,6 +17,9 @@ from store.metrics import Series
 from store.runs import Run, short
 from store.settings import Settings, load
 from store.store import Store
+
+LAST_PATIENCE_S = 30.0
+"""How long a notifier that leaves waits for MongoDB, to record what it has delivered; systemd kills after 90 s."""
 
 
 class _Leave:
@@ -40,6 +44,10 @@ def notify(options: argparse.Namespace) -> int:
     """Send what is owed, until SIGTERM or Ctrl-C. MongoDB away: wait for it."""
     open_logbook()
     settings = load().settings
+    if options.test is not None:
+        from notify.trying import send_test
+
+        return send_test(options, settings)
     leave = _Leave()
     sent = _serve(settings, leave, once=options.once)
     if options.json:
@@ -50,30 +58,40 @@ def notify(options: argparse.Namespace) -> int:
 def _serve(settings: Settings, leave: "_Leave", *, once: bool) -> int:
     from notify.looking.looker import Looker
     from notify.notifier import Notifier, make_sender
+    from notify.rules.round import RulesRound
 
     sender, looker = make_sender(settings), Looker(settings, f"{socket.gethostname()}-notifier")
     sent, away = 0, False
     store: Store | None = None
+    notifier: Notifier | None = None
+    rules: RulesRound | None = None
     say("notifier")
-    while not leave.asked:
-        try:
-            store = store or connect(settings)
-            looker.turn(store, settings.notify_poll_s)
-            sent += Notifier(store, sender, settings).send_all()
-            if away:
-                say("mongodb-is-back")
-            away = False
-        except StoreUnavailable as error:
+    try:
+        while not leave.asked:
+            try:
+                store = store or connect(settings)
+                rules = rules or RulesRound(store, settings, f"{socket.gethostname()}-{os.getpid()}")
+                notifier = notifier or Notifier(store, sender, settings, leaving=lambda: leave.asked)
+                looker.turn(store, settings.notify_poll_s)
+                rules.once(alone=once)
+                sent += notifier.send_all()
+                if away:
+                    say("mongodb-is-back")
+                away = False
+            except StoreUnavailable as error:
+                if once:
+                    raise
+                if not away:
+                    warn("mongodb-away", error=error)
+                away = True
             if once:
-                raise
-            if not away:
-                warn("mongodb-away", error=error)
-            away = True
-        if once:
-            break
-        leave.pause(settings.notify_poll_s)
-    if store is not None:
-        store.close()
+                break
+            leave.pause(settings.notify_poll_s)
+    finally:
+        if notifier is not None:
+            notifier.leave(LAST_PATIENCE_S)
+        if store is not None:
+            store.close()
     say("notifier-left", sent=sent)
     return sent
 

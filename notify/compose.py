@@ -1,156 +1,108 @@
-"""What a mail says: a pure function of stored data."""
+"""What a message says: a pure function of a notice, its story and templates. No clock, no store, no network."""
 
-from dataclasses import dataclass, replace
-from datetime import datetime
-from email.message import EmailMessage
-from email.utils import format_datetime
-from html import escape
+import logging
+from collections.abc import Iterable
 
-from notify.clean import last_lines
-from notify.words import metric_line, params_line, took
+from notify.content import Attachment, Content, Image
+from notify.history import as_csv
+from notify.letters import crash, sections, sweeps
+from notify.letters.letter import Block, Letter, Remark, Section, Tone
+from notify.letters.opening import Opening, opening
+from notify.rendering import Templates
+from notify.story import Story
 from store.notices import Notice
 from store.occasions import Occasion
-from store.runs import Run, short
-from store.states import State
+from store.runs import short
 
-LOG_LINES = 40
-CURVE_CID = "curve@labq"
+_LOG = logging.getLogger("labq.compose")
+
+_RUN: tuple[Section, ...] = (
+    sections.curve_picture, sections.results, sections.differing, sections.findings, sections.facts, sections.commands,
+    sections.left_out,
+)  # fmt: skip
+_ENDED_BADLY: tuple[Section, ...] = (
+    crash.crash, crash.last_words, sections.findings, sections.resource_picture, sections.commands,
+    sections.curve_picture, sections.results, sections.differing, sections.facts, sections.left_out,
+)  # fmt: skip
+_FOUND: tuple[Section, ...] = (
+    sections.findings, sections.curve_picture, sections.commands, sections.results, sections.differing,
+    sections.telling_resources, sections.facts, sections.left_out,
+)  # fmt: skip
+_SWEEP: tuple[Section, ...] = (
+    sweeps.sweep_curves, sweeps.best_table, sweeps.failure_groups, sweeps.sweep_findings, sweeps.sweep_commands,
+    sections.left_out,
+)  # fmt: skip
+_SECTIONS: dict[Occasion, tuple[Section, ...]] = {
+    Occasion.FINISHED: _RUN,
+    Occasion.CANCELLED: _RUN,
+    Occasion.RESUMED: _RUN,
+    Occasion.BEST_SO_FAR: _RUN,
+    Occasion.EVERY: _RUN + _SWEEP[:-1],
+    Occasion.FAILED: _ENDED_BADLY,
+    Occasion.INTERRUPTED: _ENDED_BADLY,
+    Occasion.STUCK: (*_FOUND[:-2], crash.last_words, *_FOUND[-2:]),
+    Occasion.DIVERGED: _FOUND,
+    Occasion.PLATEAU: _FOUND,
+    Occasion.FINDING: _FOUND,
+    Occasion.SWEEP_FINISHED: _SWEEP,
+    Occasion.WORKER_LOST: (sweeps.worker_facts, sections.facts, sweeps.worker_commands, sections.left_out),
+    Occasion.DISK_LOW: (
+        sweeps.disk_facts, sections.findings, sections.resource_picture, sweeps.worker_facts, sections.facts,
+        sections.commands, sections.left_out,
+    ),
+    Occasion.DIGEST: (sweeps.parts, *_SWEEP),
+    Occasion.TEST: (sections.curve_picture, sweeps.setup),
+}  # fmt: skip
+_OURS = Templates()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """The content of one message. `curve_png` is empty when there is nothing to draw."""
-
-    subject: str
-    facts: tuple[tuple[str, str], ...]
-    metrics: tuple[tuple[str, str], ...]
-    output: str
-    commands: tuple[tuple[str, str], ...]
-    curve_png: bytes
+def compose(notice: Notice, story: Story, templates: Templates = _OURS) -> Content:
+    """The message. A picture or a section that fails is left out with a line that says so; the rest goes out."""
+    letter = compose_letter(notice, story)
+    subject, text, html = templates.render(letter, notice, story)
+    images = tuple(Image(cid=one.cid, png=one.png, command=one.command) for one in letter.pictures)
+    return Content(subject=subject, text=text, html=html, images=images, attachments=tuple(_history(notice, story)))
 
 
-def compose(notice: Notice, run: Run, output: bytes, curve_png: bytes) -> Letter:
-    """The letter about this ending of the run, which may have been requeued since."""
-    run = _as_it_was(notice, run)
-    failed = notice.about is Occasion.FAILED
+def compose_letter(notice: Notice, story: Story) -> Letter:
+    """The message before it is text or HTML."""
+    begins = _opening(notice, story)
+    blocks = [block for section in _SECTIONS[notice.about] for block in _blocks(section, notice, story)]
+    experiment = story.run.experiment if story.run else notice.experiment
+    place = [part for part in (experiment, story.label if story.run else "", short(notice.run)) if part]
     return Letter(
-        subject=_subject(notice, run),
-        facts=tuple(_facts(notice, run)),
-        metrics=tuple((name, metric_line(summary)) for name, summary in sorted(run.summary.items())),
-        output=last_lines(output, LOG_LINES) if failed else "",
-        commands=tuple(_commands(notice, run)),
-        curve_png=curve_png,
+        occasion=notice.about,
+        tone=begins.tone,
+        subject=begins.subject,
+        about=" · ".join(dict.fromkeys(place)) or notice.worker or "labq",
+        title=begins.title,
+        lead=begins.lead,
+        blocks=tuple(blocks),
+        why=notice.rule,
     )
 
 
-def as_email(letter: Letter, notice: Notice, sender: str, sent_at: datetime) -> EmailMessage:
-    """Text and HTML parts that say the same, the curve inline. Raises ValueError for a header that cannot be."""
-    mail = EmailMessage()
-    mail["Subject"] = " ".join(letter.subject.split())
-    mail["From"] = sender
-    mail["To"] = ", ".join(notice.to)
-    mail["Date"] = format_datetime(sent_at)
-    mail["Message-ID"] = notice.message_id
-    mail["References"] = f"<{notice.run}@labq>"
-    mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(as_text(letter))
-    mail.add_alternative(as_html(letter), subtype="html")
-    if letter.curve_png:
-        html_part = mail.get_payload()[1]  # type: ignore[index]
-        html_part.add_related(  # type: ignore[union-attr]
-            letter.curve_png, "image", "png", cid=f"<{CURVE_CID}>", filename="curve.png", disposition="inline"
+def _opening(notice: Notice, story: Story) -> Opening:
+    try:
+        return opening(notice, story)
+    except Exception as error:  # noqa: BLE001 - a message without its best sentence is better than none
+        _LOG.warning("no-opening notice=%s error=%r", notice.id, error)
+        head = f"{notice.experiment} {short(notice.run)}".strip() or "labq"
+        return Opening(tone=Tone.CALM, head=head, said=notice.about.value)
+
+
+def _blocks(section: Section, notice: Notice, story: Story) -> Iterable[Block]:
+    try:
+        return list(section(notice, story))
+    except Exception as error:  # noqa: BLE001 - no picture and no table is worth losing the message for
+        _LOG.warning("section-left-out section=%s notice=%s error=%r", section.__name__, notice.id, error)
+        what = section.__name__.replace("_", " ")
+        return [Remark(text=f"Left out: {what}, which could not be made ({type(error).__name__}: {error})"[:300])]
+
+
+def _history(notice: Notice, story: Story) -> Iterable[Attachment]:
+    if notice.with_history and story.history and story.run is not None:
+        name = f"{story.run.experiment}-{short(story.run.id)}-history.csv"
+        yield Attachment(
+            name=name, mime="text/csv", data=as_csv(story.history), command=f"labq plot {short(story.run.id)}"
         )
-    return mail
-
-
-def as_text(letter: Letter) -> str:
-    """For a terminal mail reader."""
-    parts = [letter.subject, "", *_columns(letter.facts)]
-    if letter.metrics:
-        parts += ["", "Metrics", *_columns(letter.metrics)]
-    if letter.output:
-        parts += ["", f"Last lines of the output ({LOG_LINES} at most)", "", letter.output]
-    parts += ["", *_columns(letter.commands)]
-    return "\n".join(parts) + "\n"
-
-
-def as_html(letter: Letter) -> str:
-    """For everybody else: plain tables, no style sheet that a mail client would drop."""
-    parts = [f"<h3>{escape(letter.subject)}</h3>", _table(letter.facts)]
-    if letter.curve_png:
-        parts.append(f'<p><img src="cid:{CURVE_CID}" alt="curve"></p>')
-    if letter.metrics:
-        parts += ["<h4>Metrics</h4>", _table(letter.metrics)]
-    if letter.output:
-        parts += ["<h4>Last lines of the output</h4>", f"<pre>{escape(letter.output)}</pre>"]
-    parts.append(_table(letter.commands, code=True))
-    return "<html><body>" + "\n".join(parts) + "</body></html>"
-
-
-def _as_it_was(notice: Notice, run: Run) -> Run:
-    told = next((attempt for attempt in run.history if attempt.number == notice.attempt), None)
-    if told is None or told.ending is None:
-        return run
-    return replace(
-        run,
-        state=State(notice.about),
-        attempt=told.number,
-        reason=told.ending.reason or run.reason,
-        ending=told.ending,
-        ended_at=told.ended_at,
-    )
-
-
-def _subject(notice: Notice, run: Run) -> str:
-    head = f"[labq] {run.experiment} {short(run.id)} {notice.about}"
-    if notice.about is Occasion.FAILED:
-        said = f": {run.ending.message}" if run.ending and run.ending.message else ""
-        return f"{head} ({run.reason}){said}"[:180]
-    best = next((name for name in sorted(run.summary) if name.startswith(("val", "test"))), None)
-    best = best or next(iter(sorted(run.summary)), None)
-    return f"{head}: {best} {run.summary[best].last:.4g}" if best else head
-
-
-def _facts(notice: Notice, run: Run) -> list[tuple[str, str]]:
-    ending = run.ending
-    facts = [("Run", run.id), ("Experiment", run.experiment), ("Result", _result(run))]
-    if ending is not None and ending.signal is not None:
-        facts.append(("Signal", str(ending.signal)))
-    elif ending is not None and ending.exit_code is not None:
-        facts.append(("Exit code", str(ending.exit_code)))
-    if notice.about is Occasion.FAILED and ending is not None and ending.message:
-        facts.append(("Cause", ending.message))
-    facts += [("Parameters", params_line(run)), ("Took", took(run)), ("Attempts", str(run.attempt))]
-    hosts = list(dict.fromkeys(str(attempt.facts.get("host", attempt.worker)) for attempt in run.history))
-    facts.append(("Host", ", ".join(hosts)))
-    git = run.provenance.get("git")
-    if git and git.get("commit"):
-        facts.append(("Commit", f"{git['commit'][:12]} on {git['branch']}{' (dirty)' if git['dirty'] else ''}"))
-    if run.checkpoint is not None:
-        facts.append(("Checkpoint", f"step {run.checkpoint.step}"))
-    return facts
-
-
-def _result(run: Run) -> str:
-    return f"{run.state}: {run.reason}" if run.reason else run.state.value
-
-
-def _commands(notice: Notice, run: Run) -> list[tuple[str, str]]:
-    commands = [("Look", f"labq show {short(run.id)}"), ("Output", f"labq logs {short(run.id)}")]
-    if notice.about is Occasion.FINISHED:
-        return [*commands, ("Curve", f"labq plot {short(run.id)}")]
-    where = f"from step {run.checkpoint.step}" if run.checkpoint else "from the beginning"
-    return [*commands, (f"Resume {where}", f"labq requeue {short(run.id)}")]
-
-
-def _columns(rows: tuple[tuple[str, str], ...]) -> list[str]:
-    width = max((len(name) for name, _ in rows), default=0)
-    return [f"{name:<{width}}  {text}" for name, text in rows]
-
-
-def _table(rows: tuple[tuple[str, str], ...], *, code: bool = False) -> str:
-    def cell(text: str) -> str:
-        return f"<code>{escape(text)}</code>" if code else escape(text)
-
-    lines = (f"<tr><td><b>{escape(name)}</b></td><td>{cell(text)}</td></tr>" for name, text in rows)
-    return "<table>" + "".join(lines) + "</table>"

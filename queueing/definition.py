@@ -15,7 +15,9 @@ from queueing.optimize.spec import Spec, read_spec
 from queueing.placeholders import FILES, fill, mistakes_in, names_in
 from queueing.reading import line_of, read_file
 from queueing.remedies.checking import changed_params, remedy_mistakes
+from queueing.remedies.table import told_of
 from queueing.result_command import read_result
+from queueing.rules.of_experiment import read_notify
 from queueing.space.names import flat
 from queueing.stopping.reading import read_stopping
 from queueing.sweep.block import Block
@@ -51,12 +53,17 @@ def define_table(table: dict[str, Any], text: str, path: Path, settings: Setting
     mistakes = [_with_line(mistake, text) if is_toml else mistake for mistake in mistakes]
     found += _stopping_mistakes(file, blocks)
     found += remedy_mistakes(file, blocks, settings)
+
+    rules, wrong_rules, wrong_elsewhere = read_notify(file, folder, settings, _all_params(file, blocks))
+    found += wrong_rules
+    mistakes += wrong_elsewhere
     mistakes += [at(place, words, text, is_toml=is_toml) for place, words in found]
     if not mistakes:
         mistakes = _name_mistakes(file, blocks, templates)
     result, wrong = read_result(file.result, file.command or [], folder)
     _raise(source, [*mistakes, *wrong, *_result_mistakes(file, result, blocks)])
     definition = _definition(file, workdir, path, text, settings, blocks, templates, result)
+    definition = replace(definition, rules=rules)
     _raise(source, _run_mistakes(definition))
     if study is not None:
         return replace(definition, study=study, size=(study.table.trials or 0) * study.table.repeat)
@@ -181,7 +188,11 @@ def _env_mistakes(file: ExperimentFile) -> list[str]:
 def _stopping_mistakes(file: ExperimentFile, blocks: Sequence[Block]) -> list[Mistake]:
     if file.stopping is None:
         return []
-    return read_stopping(file.stopping, [*flat(file.params), *(name for block in blocks for name in block.names)])[1]
+    return read_stopping(file.stopping, _all_params(file, blocks))[1]
+
+
+def _all_params(file: ExperimentFile, blocks: Sequence[Block]) -> list[str]:
+    return [*flat(file.params), *(name for block in blocks for name in block.names)]
 
 
 def _definition(
@@ -211,7 +222,7 @@ def _definition(
         size=sum(block.size for block in blocks),
         resources=file.resources.value(),
         retry=file.retry.value(),
-        notify=file.notify.value(settings.notify_to),
+        notify=told_of(file.notify.value(settings.notify_to), file.diagnosis),
         source=str(path.absolute()),
         text=text,
         texts=tuple(template.text for template in templates),

@@ -15,6 +15,7 @@ from queueing.stopping.round import let_go
 from store.errors import DoorbellUnavailable
 from store.experiments import Experiment
 from store.identity import user_name
+from store.rules import RuleBook, Scope
 from store.runs import Run
 from store.store import Store
 
@@ -55,6 +56,7 @@ def enqueue(
     provenance = _provenance(definition, store)
     for text in definition.texts:
         store.add_blob(text)
+    store.set_rules(_rules(definition))
     if definition.study is None:
         store.add_experiment(_experiment(definition, now))
         done = _enqueue_all(store, doorbell, definition, runs(definition, now, user_name(), provenance), on_progress)
@@ -111,6 +113,7 @@ def enqueue_runs(
     made = make(now, user_name(), _provenance(definition, store))
     for text in definition.texts:
         store.add_blob(text)
+    store.set_rules(_rules(definition))
     store.add_experiment(_experiment(definition, now))
     added = set(store.add_runs(made))
     _ring(doorbell, [(run.id, run.attempt, run.queue) for run in made if run.id in added])
@@ -135,6 +138,17 @@ def _experiment(definition: Definition, now: Any) -> Experiment:
         created_at=now,
         stopping=definition.stopping,
         diagnosis=definition.diagnosis,
+    )
+
+
+def _rules(definition: Definition) -> RuleBook:
+    """The newest file of an experiment says who is told; one without rules takes those of the last one back."""
+    return RuleBook(
+        scope=Scope.EXPERIMENT,
+        holder=definition.name,
+        rules=definition.rules,
+        source=definition.source,
+        by=user_name(),
     )
 
 

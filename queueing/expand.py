@@ -12,6 +12,7 @@ from queueing.space.names import placed
 from queueing.space.streams import distinct_seed
 from queueing.sweep.block import MOST_RUNS, Block, Point
 from queueing.sweep.numbers import Seen
+from store.rules import Rule
 from store.runs import Notify, Resources, Retry, Run, Task
 
 
@@ -37,6 +38,9 @@ class Definition:
     """Of the templates, in the order of `task.files`."""
     stopping: dict[str, Any] | None = None
     diagnosis: tuple[dict[str, Any], ...] = ()
+
+    rules: tuple[Rule, ...] = ()
+    """Who is told what, beside the simple form in `notify`."""
     study: Spec | None = None
     """An optimizer makes the runs; the block holds examples of them."""
 

@@ -7,16 +7,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Dis
 
 from queueing.optimize.table import OptimizerTable
 from queueing.remedies.table import RemedyTable
+from queueing.rules.table import MOST_RULES, Occasions, Recipients, RuleTable, one_or_many, split_every
 from queueing.sweep.block import MOST_RUNS
 from queueing.units import parse_duration, parse_size
 from store.runs import Notify, Resources, Retry
-from store.states import ENDED, Reason, State
+from store.states import Reason
 
 TRAINERS = ("rnn",)
 RESERVED_PARAMS = ("data", "head", "repeat")
 MOST_OF_ANYTHING = 10**9
-
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 def _name(value: str) -> str:
@@ -29,16 +28,6 @@ def _word(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         raise ValueError("allowed: letters, digits, '.', '_' and '-'")
     return value
-
-
-def _address(value: str) -> str:
-    if len(value) > 254 or not _ADDRESS.fullmatch(value) or ".." in value:
-        raise ValueError("is no e-mail address; allowed: name@host")
-    return value
-
-
-def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 def _file_or_command(value: object) -> object:
@@ -61,17 +50,9 @@ def _reason(value: object) -> Reason:
     return Reason(value)
 
 
-def _ended(value: object) -> State:
-    if not isinstance(value, str) or value not in ENDED:
-        raise ValueError(f"allowed: {', '.join(sorted(ENDED))}")
-    return State(value)
-
-
 Retried = Annotated[Reason, BeforeValidator(_reason)]
-Ended = Annotated[State, BeforeValidator(_ended)]
 Name = Annotated[str, AfterValidator(_name)]
 Word = Annotated[str, AfterValidator(_word)]
-Address = Annotated[str, AfterValidator(_address)]
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Params = Annotated[dict[str, Any], AfterValidator(_params)]
@@ -115,7 +96,7 @@ class RetryTable(Table):
 
     max: Count = Retry().max
     backoff: Duration = Retry().backoff_s
-    on: Annotated[list[Retried], BeforeValidator(_one_or_many)] = list(Retry().on)
+    on: Annotated[list[Retried], BeforeValidator(one_or_many)] = list(Retry().on)
 
     def value(self) -> Retry:
         """As the store keeps it."""
@@ -125,12 +106,15 @@ class RetryTable(Table):
 class NotifyTable(Table):
     """`[notify]`"""
 
-    to: Annotated[list[Address], BeforeValidator(_one_or_many)] = Field(default_factory=list)
-    on: Annotated[list[Ended], BeforeValidator(_one_or_many)] = list(Notify().on)
+    to: Recipients = Field(default_factory=list)
+    on: Occasions = list(Notify().on)
+    rules: Annotated[str, Field(min_length=1)] | None = None
+    rule: Annotated[list[RuleTable], Field(max_length=MOST_RULES)] = Field(default_factory=list)
 
     def value(self, default_to: tuple[str, ...]) -> Notify:
-        """As the store keeps it."""
-        return Notify(to=tuple(dict.fromkeys(self.to)) or default_to, on=tuple(self.on))
+        """As the store keeps it; further rules are a matter of the experiment."""
+        on, every_s = split_every(self.on)
+        return Notify(to=tuple(dict.fromkeys(self.to)) or default_to, on=on, every_s=every_s)
 
 
 class SweepTable(Table):
@@ -139,7 +123,7 @@ class SweepTable(Table):
     method: Literal["grid", "zip", "random", "lhs", "sobol", "halton"] = "grid"
     params: dict[str, Any] = Field(default_factory=dict)
     space: Annotated[str, Field(min_length=1)] | None = None
-    where: Annotated[list[str], BeforeValidator(_one_or_many)] = Field(default_factory=list)
+    where: Annotated[list[str], BeforeValidator(one_or_many)] = Field(default_factory=list)
     samples: Annotated[int, Field(ge=1, le=MOST_RUNS)] | None = None
     seed: Annotated[int, Field(ge=0, le=2**62)] | None = None
     repeat: Annotated[int, Field(ge=1, le=100_000)] = 1
@@ -171,7 +155,7 @@ class ExperimentFile(Table):
     queue: Word | None = None
     priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
     tags: list[Word] = Field(default_factory=list)
-    template: Annotated[list[str], BeforeValidator(_one_or_many)] = Field(default_factory=list)
+    template: Annotated[list[str], BeforeValidator(one_or_many)] = Field(default_factory=list)
     result: Annotated[str | list[str] | None, BeforeValidator(_file_or_command)] = None
     grace: Duration = 30.0
     exclusive: bool = False

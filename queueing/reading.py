@@ -37,14 +37,15 @@ def read_file(path: Path) -> tuple[dict[str, Any], str]:
 def line_of(text: str, path: tuple[str | int, ...]) -> int | None:
     """The line of a TOML key, as well as a scan of headers and assignments can tell."""
     keys = [key for key in path if isinstance(key, str)]
-    nth = next((key for key in path[1:2] if isinstance(key, int)), None)  # of `[[sweep]]`, `[[head]]`
+    nth = next((key for key in path if isinstance(key, int)), None)  # of `[[sweep]]`, `[[notify.rule]]`
+    many = list(path[: path.index(nth)]) if nth is not None else []
     header: list[str] = []
     tables = 0
     for number, line in enumerate(text.splitlines(), 1):
         if found := re.match(r"\s*(\[+)([^\[\]]+)\]+\s*(#.*)?$", line):
             header = _parts(found[2])
-            tables += found[1] == "[[" and header == keys[:1]
-            if header == keys and nth in (None, tables - 1):
+            tables += found[1] == "[[" and header == many
+            if header == keys and (nth is None or not tables or nth == tables - 1):
                 return number
         elif found := re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line):
             key = header + _parts(found[1])

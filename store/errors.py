@@ -7,7 +7,8 @@
     │   ├── BadQuery              a question about runs that cannot be understood
     │   ├── NoSuchView            no view is saved under this name
     │   ├── NoSuchRun             no run has this id
-    │   ├── AmbiguousId           several runs begin with this id
+    │   ├── NoSuchNotice          no message in the outbox has this id
+    │   ├── AmbiguousId           several runs, or messages, begin with this id
     │   ├── IllegalTransition     the run's state does not allow this
     │   ├── NoSuchStudy           no experiment of this name has an optimizer
     │   ├── StudyDiffers          the name belongs to a study of something else
@@ -23,6 +24,8 @@
     ├── CheckpointDamaged         a stored checkpoint does not match its SHA-256
     └── MailFailed                a message was not accepted
         ├── MailDeferred          try again later
+        │   ├── MailAway          the server: no message gets through just now
+        │   └── ChatAway          the same of a chat target
         └── MailRefused           never will be
 
 Exceptions of drivers never leave the file that calls the driver: they are wrapped there with `from error`.
@@ -78,8 +81,12 @@ class NoSuchRun(UserError):
     """No run has this id or prefix."""
 
 
+class NoSuchNotice(UserError):
+    """No message in the outbox has this id or prefix."""
+
+
 class AmbiguousId(UserError):
-    """Several runs begin with this prefix."""
+    """Several runs, or messages, begin with this prefix."""
 
 
 class IllegalTransition(UserError):
@@ -142,6 +149,14 @@ class MailFailed(LabqError):
 
 class MailDeferred(MailFailed):
     """The server is away or said 4xx: try again later."""
+
+
+class MailAway(MailDeferred):
+    """The server is away, distrusted, or does not let us in: whatever the message is, none gets through just now."""
+
+
+class ChatAway(MailDeferred):
+    """Nothing gets to this chat target just now."""
 
 
 class MailRefused(MailFailed):

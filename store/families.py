@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 MOST_PANELS = 4
-_SETS = ("train", "val", "valid", "test")
+_SETS = ("train", "val", "valid", "validation", "dev", "test", "eval")
 
 
 def panels(names: Sequence[str], most: int = MOST_PANELS) -> list[list[str]]:
@@ -17,9 +17,9 @@ def panels(names: Sequence[str], most: int = MOST_PANELS) -> list[list[str]]:
 
 def stem(name: str) -> str:
     """The name without the set of data that it was measured on."""
-    for prefix in (f"{of}{separator}" for of in _SETS for separator in "_/"):
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
+    for prefix in (f"{of}{separator}" for of in _SETS for separator in "_/-. "):
+        if name.lower().startswith(prefix) and len(name) > len(prefix):
+            return name[len(prefix) :]
     return name
 
 

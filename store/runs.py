@@ -37,10 +37,11 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """Who is told, and about which endings."""
+    """Who is told on which occasions (`store.occasions.WORDS`): the simple form of a rule. `every_s`: of `every`."""
 
     to: tuple[str, ...] = ()
-    on: tuple[State, ...] = (State.FINISHED, State.FAILED)
+    on: tuple[str, ...] = ("finished", "failed")
+    every_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +250,11 @@ def artifact_name(file_name: str, source: str, kept: Sequence[Artifact]) -> str:
     taken, path = {one.name for one in kept}, PurePath(file_name)
     numbered = (f"{path.stem}-{number}{path.suffix}" for number in count(2))
     return next(name for name in chain([file_name], numbered) if name not in taken)
+
+
+def has_resumed(run: Run) -> bool:
+    """Whether an earlier attempt had begun, too. One that was refused leaves no line."""
+    return len(run.history) > 1
 
 
 def made_progress(run: Run) -> bool:

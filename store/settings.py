@@ -3,19 +3,22 @@
 One table names each setting, its type, default and meaning; unknown keys are refused with the valid ones.
 """
 
+import json
 import os
 import re
 import socket
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import platformdirs
 
 from store.errors import BadSettings
+from store.recipients import is_target, recipient_mistake
 
 PROTOCOL_VARIABLES = frozenset(
     f"LABQ_{name}"
@@ -53,11 +56,18 @@ class Settings:
     smtp_password: str = ""
     smtp_password_file: str = ""
     smtp_ca_file: str = ""
-    smtp_timeout_s: float = 10.0
+    smtp_timeout_s: float = 30.0
+    smtp_data_s: float = 120.0
     mail_from: str = ""
     mail_dir: str = ""
+    mail_most_mb: int = 5
+    mail_templates: str = ""
+    mail_give_up_s: float = 5 * 86400.0
     notify_to: tuple[str, ...] = ()
+    notify_targets: dict[str, str] = field(default_factory=dict)
+    chat_timeout_s: float = 20.0
     notify_poll_s: float = 2.0
+    time_zone: str = ""
 
     @property
     def uses_embedded_mongo(self) -> bool:
@@ -83,6 +93,21 @@ class Settings:
     def slots_dir(self) -> Path:
         """Where this machine's workers keep the locks of its GPUs."""
         return self.home / "gpu-slots" / socket.gethostname()
+
+    @property
+    def delivery_most_s(self) -> float:
+        """A message that takes longer, however busy the server seems, is tried again later."""
+        return 6 * self.smtp_timeout_s + self.smtp_data_s
+
+    @property
+    def chat_most_s(self) -> float:
+        """The same for a chat target: some services want a login before, and take the picture by itself."""
+        return 3 * self.chat_timeout_s
+
+    @property
+    def mail_templates_dir(self) -> Path | None:
+        """A user's own templates of messages; None: ours."""
+        return Path(self.mail_templates).expanduser() if self.mail_templates else None
 
     @property
     def outgoing_mail_dir(self) -> Path:
@@ -116,14 +141,22 @@ DOCS: dict[str, str] = {
     "smtp_password": "password; better: smtp_password_file or the keyring (service labq)",
     "smtp_password_file": "file whose first line is the password",
     "smtp_ca_file": "certificate authority file for the SMTP server; empty: the system's",
-    "smtp_timeout_s": "longest wait for one SMTP step",
+    "smtp_timeout_s": "longest wait for one SMTP step: name server, connection, greeting, TLS, login, recipients",
+    "smtp_data_s": "longest wait while a message is sent, and for the server's word about it",
     "mail_from": "sender address; empty: smtp_user, else labq@HOST",
     "mail_dir": "folder for .eml files; empty: HOME/mail",
-    "notify_to": "addresses told when an experiment names none",
+    "mail_templates": "folder with templates of your own for messages (docs/messages.md); empty: those of labq",
+    "mail_most_mb": "size of a message above which attachments, then pictures are left out, in MB",
+    "mail_give_up_s": "how long a message is tried that servers put off; one that finds no server is kept",
+    "notify_to": "addresses and chat targets told when an experiment names none",
+    "notify_targets": "chat targets: a table of names and Apprise URLs, or file:PATH or env:NAME with the URL in it",
+    "chat_timeout_s": "longest wait for one step of a chat service",
     "notify_poll_s": "pause between two looks into the outbox",
+    "time_zone": "of quiet hours and daily digests, such as Europe/Berlin; empty: that of this machine",
 }
 
 SECRETS = frozenset({"smtp_password"})
+_SECRET_TABLES = frozenset({"notify_targets"})
 LONGEST_S = 10 * 366 * 86400
 SCHEMES = {
     "mongo_url": ("mongodb://", "mongodb+srv://"),
@@ -147,25 +180,39 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     origins: dict[str, str] = {}
     for file in _files(start or Path.cwd()):
         for key, value in _read(file).items():
-            values[key] = _convert(key, value, f"{file}: {key}")
+            values[key] = _added(values.get(key), _convert(key, value, f"{file}: {key}"))
             origins[key] = str(file)
     for variable, text in _variables(environ).items():
         key = variable.removeprefix("LABQ_")
         key = key.lower() if key.isupper() else variable
-        values[key] = _convert(key, text, f"environment: {variable}")
+        values[key] = _added(values.get(key), _convert(key, text, f"environment: {variable}"))
         origins[key] = f"environment {variable}"
     settings = Settings(**values)
     _check_together(settings)
     return Loaded(settings=settings, origins=origins)
 
 
+def _added(before: Any, new: Any) -> Any:
+    """Of a table the nearest place wins name by name; anything else it has alone."""
+    return {**before, **new} if isinstance(before, dict) and isinstance(new, dict) else new
+
+
 def shown(key: str, value: Any) -> str:
     """The value for a screen: secrets and passwords inside URLs masked."""
     if key in SECRETS and value:
         return "********"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {_masked_target(target)}" for name, target in sorted(value.items()))
     if isinstance(value, tuple):
         return ", ".join(value)
     return mask_url(str(value))
+
+
+def _masked_target(target: str) -> str:
+    """Where a token may stand anywhere in the URL, only its scheme is shown."""
+    if target.startswith(("file:", "env:")):
+        return target
+    return f"{target.partition('://')[0]}://********"
 
 
 def mask_url(url: str) -> str:
@@ -207,7 +254,7 @@ def _convert(key: str, value: Any, place: str) -> Any:
     try:
         return convert(value)
     except (TypeError, ValueError) as error:
-        found = "…" if key in SECRETS or key in SCHEMES else repr(value)[:80]
+        found = "…" if key in SECRETS or key in SCHEMES or key in _SECRET_TABLES else repr(value)[:80]
         raise BadSettings(f"{place} is {found}; {error}") from error
 
 
@@ -226,9 +273,21 @@ def _check_together(settings: Settings) -> None:
         raise BadSettings(f"mongo_database is {settings.mongo_database[:80]!r}; allowed: letters, digits, '_' and '-'")
     if settings.mail_from and not re.fullmatch(r"[^\r\n]*@[^\s]+", settings.mail_from):
         raise BadSettings(f"mail_from is {settings.mail_from[:80]!r}; allowed: an e-mail address")
-    wrong = [to for to in settings.notify_to if not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", to)]
-    if wrong:
-        raise BadSettings(f"notify_to: {wrong[0][:80]!r} is no e-mail address")
+    for to in settings.notify_to:
+        if mistake := recipient_mistake(to, settings.notify_targets):
+            raise BadSettings(f"notify_to: {mistake}")
+    if settings.mail_most_mb < 1:
+        raise BadSettings("mail_most_mb is 0; allowed: 1 and more")
+    if settings.time_zone and not _is_zone(settings.time_zone):
+        raise BadSettings(f"time_zone is {settings.time_zone[:80]!r}; allowed: a name such as Europe/Berlin or UTC")
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 def _check_rounds(settings: Settings) -> None:
@@ -254,6 +313,7 @@ def _converters() -> dict[str, Callable[[Any], Any]]:
         float: _positive,
         Path: _path,
         tuple[str, ...]: _texts,
+        dict[str, str]: _targets,
     }
     return {field.name: by_type[field.type] for field in fields(Settings)}
 
@@ -292,3 +352,21 @@ def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise ValueError("allowed: a list of texts")
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def _targets(value: Any) -> dict[str, str]:
+    """From a variable of the environment: as JSON."""
+    try:
+        table = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        table = None
+    if not isinstance(table, dict):
+        raise ValueError('allowed: a table of names and URLs; in a variable as JSON: {"ntfy:phone": "ntfys://…"}')
+    for name, target in table.items():
+        if not is_target(name):
+            raise ValueError(
+                f"{name[:80]!r} is no name for a chat target; allowed: letters, digits, '.', '_', '-', one ':'"
+            )
+        if not isinstance(target, str) or not re.fullmatch(r"[a-z][a-z0-9+.-]*://\S+|file:\S.*|env:\w+", target):
+            raise ValueError(f"{name} is neither a URL of Apprise (slack://…), nor file:PATH, nor env:NAME")
+    return dict(table)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from store.changes import Change, Changed
 from store.courses import Afoot, Asked, Course, Reached, Track, Watched
 from store.damage import Damage, Fault
+from store.deliveries import Sending
 from store.events import Event
 from store.experiments import Experiment
 from store.findings import Diagnosis, Finding
@@ -19,14 +20,16 @@ from store.glances import Beyond, Pulse, Stroke
 from store.glimpses import Glimpse
 from store.grouping import Group, Grouping
 from store.metrics import Curve, LogChunk, Series, Shipment
-from store.notices import Notice
+from store.notices import Delivery, Notice, NoticeState
 from store.outcomes import Outcome
 from store.query import Condition, Names, Order
 from store.remedies import Case, Remedy
+from store.rules import Mute, RuleBook, Scope
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
 from store.samples import Peaks, Sample
 from store.states import Reason, State, Wish
 from store.studies import Study, StudyState, Trial
+from store.telling import Owed, Remembered, SweepStanding, Telling
 from store.views import View
 from store.workers import Drain, Worker
 
@@ -401,15 +404,89 @@ class Store(Protocol):
     def drains(self) -> list[Drain]:
         """All orders, by target."""
 
+    # ── rules ──
+    def rule_books(self) -> list[RuleBook]:
+        """The rules of all scopes."""
+
+    def set_rules(self, book: RuleBook) -> None:
+        """These rules hold for the scope from now on; without a rule none do."""
+
+    def remove_rules(self, scope: Scope, holder: str) -> bool:
+        """No rules of this scope any more; False when there were none."""
+
+    def mutes(self) -> list[Mute]:
+        """Those that hold now."""
+
+    def mute(self, mute: Mute, for_s: float | None = None) -> int:
+        """Silence, for so long or until it is taken back; what is owed and not sent is muted too: how many notices."""
+
+    def unmute(self, mute: Mute) -> bool:
+        """What happens from now on is told again; False when there was no silence."""
+
+    # ── telling ──
+    def owed(self, limit: int) -> list[Owed]:
+        """Events that nobody has dealt with, oldest first."""
+
+    def owe(self, telling: Telling) -> bool:
+        """Write all that follows from some events, or nothing: False when somebody else was faster."""
+
+    def remembered(self, ids: Sequence[str]) -> dict[str, Remembered]:
+        """What the rules remember under these names; a name under which nothing is kept is left out."""
+
+    def close_digests(self) -> int:
+        """Digests whose time has come take no further parts: they are owed now. How many."""
+
+    def sweep_standing(self, experiment: str) -> SweepStanding:
+        """Whether every run of the experiment has ended. Reads all of its runs when it is so."""
+
     # ── outbox ──
     def notices(self, run_id: str | None = None) -> list[Notice]:
-        """Notices, oldest first."""
+        """Notices, oldest first; those about a run, and the digests that tell of it."""
 
     def claim_notice(self, owner: str, lease_s: float) -> Notice | None:
         """Take the oldest notice that is due, under a lease."""
 
-    def notice_sent(self, notice_id: str, owner: str) -> bool:
-        """Record the delivery; False when the lease was lost meanwhile."""
+    def renew_notice(self, notice_id: str, owner: str, lease_s: float) -> Notice | None:
+        """A new lease, and the notice as it is now; None when somebody else has it, or nobody waits for it any more."""
 
-    def notice_failed(self, notice_id: str, owner: str, error: str, *, retry_after_s: float | None) -> bool:
-        """Record a failed delivery; None as the pause means never again."""
+    def record_deliveries(
+        self,
+        notice_id: str,
+        owner: str,
+        deliveries: Sequence[Delivery],
+        *,
+        retry_after_s: float | None,
+        tried: bool = True,
+    ) -> Notice | None:
+        """What became of a message, and the end of the owner's lease; None when there is no such notice.
+
+        Whoever holds it: what was delivered is a fact. `retry_after_s` counts for recipients that are still waiting;
+        None: at once. Not `tried`: the claim before it does not count as a try.
+        """
+
+    def notice(self, id_or_prefix: str) -> Notice:
+        """The notice with this id or unique prefix. Raises NoSuchNotice, AmbiguousId."""
+
+    def outbox(self, states: Sequence[NoticeState], limit: int) -> list[Notice]:
+        """Notices in these states, newest first."""
+
+    def outbox_counts(self) -> dict[NoticeState, int]:
+        """How many notices are in each state; states without any are left out."""
+
+    def retry_notice(self, notice_id: str) -> bool:
+        """Owed again, now, to those who have not got it; False when everybody has."""
+
+    def drop_notice(self, notice_id: str) -> bool:
+        """Never to be sent; False when nobody waits for it any more."""
+
+    def thread_root(self, notice: Notice) -> Notice | None:
+        """The first notice about the same run, or, when it is about no single run, about the same experiment."""
+
+    def sending(self, notifier: Sending) -> None:
+        """This notifier lives, says the server's clock."""
+
+    def sends_no_more(self, name: str) -> None:
+        """This notifier left."""
+
+    def notifiers(self, within_s: float) -> list[Sending]:
+        """Notifiers seen within the last `within_s` seconds of the server's clock, by name."""

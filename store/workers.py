@@ -19,6 +19,10 @@ class Worker:
     cpus: int = 1
     memory_bytes: int = 0
     gpus_free: int | None = None
+    disk_free_bytes: int | None = None
+    """Where its run directories are."""
+    disk_floor_bytes: int = 0
+    """With less than this it begins no run."""
     run: str | None = None
     seen_at: datetime | None = None
 

@@ -19,6 +19,7 @@ from store.store import Store
 from store.workers import Worker
 from worker.judging import judge
 from worker.listener import listen
+from worker.machine import with_disk
 from worker.rounds import Rounds
 from worker.threads import start
 from worker.treating import treat
@@ -141,7 +142,7 @@ class Keeper:
         try:
             wish = self._store.renew(self._run.id, self._run.attempt, self._settings.lease_s)
             self._renewed_at = asked_at
-            order = self._store.seen(self._worker)
+            order = self._store.seen(with_disk(self._worker, self._settings))
             self.is_known = True
         except Superseded:
             self._tell(Call.SUPERSEDED)

@@ -24,7 +24,7 @@ from worker.gpus import Gpu, preload
 from worker.horse import Horse, Outcome, stop_signals_held
 from worker.judging import judge
 from worker.linux import adopt_orphans, call_me
-from worker.machine import total_memory_bytes
+from worker.machine import total_memory_bytes, with_disk
 from worker.memory_limit import sweep_cgroups
 from worker.packages import Packages
 from worker.quick_start import Proven, starter
@@ -279,7 +279,7 @@ class Loop:
             outcome = supervisor.carry_out()
             if supervisor.is_known:
                 with suppress(LabqError):
-                    if store.seen(worker) is not None:
+                    if store.seen(with_disk(worker, self._settings)) is not None:
                         return Outcome.DRAINED, False
             return outcome, outcome is Outcome.RAN and supervisor.may_be_followed and not gpus
         except Superseded:
@@ -296,7 +296,7 @@ class Loop:
         """Once a second: say that this worker lives, and hear whether it should."""
         if not station.presence.is_due():
             return False
-        if (order := station.store.seen(station.worker)) is not None:
+        if (order := station.store.seen(with_disk(station.worker, self._settings))) is not None:
             say("told-to-leave", worker=self._worker.name, target=order.target, by=order.by, since=order.from_at)
             return True
         station.tickets.drop()

@@ -3,9 +3,13 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
+
+from store.settings import Settings
+from store.workers import Worker
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _LIMITS = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
@@ -25,6 +29,15 @@ def free_disk_bytes(folder: Path) -> int:
     """On the disk of a folder that need not exist yet. Raises OSError."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(there).free
+
+
+def with_disk(worker: Worker, settings: Settings) -> Worker:
+    """The worker with what is free where its run directories are, as far as it can be found out."""
+    try:
+        free_bytes = free_disk_bytes(settings.runs_dir)
+    except OSError:
+        return worker
+    return replace(worker, disk_free_bytes=free_bytes, disk_floor_bytes=settings.disk_floor_mb * 10**6)
 
 
 def own_cgroup(hierarchy: Path = _CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> Path | None:

@@ -116,8 +116,7 @@ def _understood(definition: "Definition") -> str:
     if definition.stopping is not None:
         lines += _stopping_lines(definition.stopping)
     lines += _diagnosis_lines(definition.diagnosis)
-    if definition.notify.to:
-        lines.append(f"  mail      {', '.join(definition.notify.to)} when {' or '.join(definition.notify.on)}")
+    lines += _rule_lines(definition)
     return "\n".join(lines)
 
 
@@ -133,6 +132,15 @@ def _diagnosis_lines(tables: tuple[dict[str, Any], ...]) -> list[str]:
     from queueing.remedies.words import remedy_words
 
     return [f"  {'diagnosis' if number == 0 else '':<9} {words}" for number, words in enumerate(remedy_words(tables))]
+
+
+def _rule_lines(definition: "Definition") -> list[str]:
+    from queueing.rules.words import rule_words
+    from store.rules import simple_rule
+
+    simple = simple_rule(definition.notify)
+    told = [*([simple] if simple is not None else []), *definition.rules]
+    return [f"  {'mail' if not number else '':<9} {rule_words(rule)}" for number, rule in enumerate(told)]
 
 
 def _begun(definition: "Definition", ids: tuple[str, ...], warm: int) -> str:

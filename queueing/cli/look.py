@@ -9,6 +9,7 @@ from queueing.cli.context import opened_store, print_json
 from queueing.cli.resources import print_resources
 from queueing.cli.words import param_words, state_words
 from queueing.placeholders import FILES, fill
+from queueing.rules.words import mute_words, mutes_of, notice_words
 from queueing.units import format_duration, format_size
 from store.errors import ExitCode, UserError
 from store.findings import Diagnosis
@@ -28,12 +29,13 @@ def show(options: argparse.Namespace) -> int:
             return _show_resources(run, store.samples(run.id), as_json=options.json)
         checkpoints = store.checkpoints(run.id)
         notices = store.notices(run.id)
+        mutes = mutes_of(run, store.mutes())
         artifacts, now = store.artifacts(run.id), store.now()
         diagnosis = store.diagnoses([run.id]).get(run.id)
     if options.json:
         findings = diagnosis.findings if diagnosis else ()
-        told = {"run": run, "checkpoints": checkpoints, "notices": notices, "artifacts": artifacts}
-        print_json({**told, "findings": findings})
+        told = {"notices": notices, "mutes": mutes, "findings": findings}
+        print_json({"run": run, "checkpoints": checkpoints, "artifacts": artifacts, **told})
         return ExitCode.OK
     for name, text in _facts(run, now):
         print(f"{name:<12} {text}")
@@ -48,8 +50,9 @@ def show(options: argparse.Namespace) -> int:
     for artifact in artifacts:
         print(f"{'artifact':<12} {artifact.name}, {format_size(artifact.size_bytes)}")
     for notice in notices:
-        said = f": {notice.error}" if notice.error else ""
-        print(f"{'mail':<12} {notice.about} to {', '.join(notice.to)}: {notice.state}{said}")
+        print(f"{'mail':<12} {notice_words(notice)}")
+    for mute in mutes:
+        print(f"{'muted':<12} {mute_words(mute)}")
     return ExitCode.OK
 
 

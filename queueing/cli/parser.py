@@ -64,6 +64,10 @@ def _work(verb: _Verb) -> None:
     verb("tell", "queueing.cli.ask:tell", "say what came of a trial that was run elsewhere", _study, _tell)
     verb("smac-run", "queueing.cli.smac:smac_run", "the algorithm that a SMAC 2 scenario calls", _smac)
     verb("notify", "notify.cli:notify", "send the mails that are owed", _notify)
+    verb("outbox", "notify.outbox_cli:outbox", "messages: owed, put off, refused, sent; try again, drop", _outbox)
+    verb("rules", "queueing.cli.rules:rules", "who is told of what: list, set, check or remove rules", _rules)
+    verb("mute", "queueing.cli.mute:mute", "no messages about an experiment or a run", _mute)
+    verb("unmute", "queueing.cli.mute:unmute", "messages about an experiment or a run again", _muted)
     verb("warm", "queueing.cli.trainer:warm", "compile the trainer's kernels now, so that no run waits for it")
     verb("bench", "queueing.cli.trainer:bench", "time the trainer: threads x batch sizes, two ways to share", _bench)
 
@@ -339,8 +343,40 @@ def _worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--burst", action="store_true", help="leave when there is nothing to do")
 
 
+def _outbox(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "action", metavar="ACTION", nargs="?", choices=("list", "retry", "drop"), default="list",
+        help="list (default); retry: now, to those who have not got it; drop: never send it",
+    )  # fmt: skip
+    parser.add_argument("ids", metavar="ID", nargs="*", help="messages, by the beginning of their ids")
+    parser.add_argument(
+        "--state", metavar="STATE", help="owed,deferred,refused,sent,… or all (default: what is not sent)"
+    )
+    parser.add_argument("--refused", action="store_true", help="retry or drop every message that was refused")
+    parser.add_argument("--limit", type=_count, default=50, metavar="N", help="list so many at most (default 50)")
+
+
 def _notify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="send what is owed now, then leave")
+    parser.add_argument("--test", metavar="TO", help="send one message of each kind to this address or chat target")
+
+
+def _rules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "action", metavar="ACTION", nargs="?", default="list", choices=("list", "set", "check", "remove"),
+        help="list (default), set FILE, check FILE, remove",
+    )  # fmt: skip
+    parser.add_argument("file", metavar="FILE", nargs="?", help="rules file: .toml, .yaml or .json")
+    parser.add_argument("--everybody", action="store_true", help="rules for everybody's runs, not for yours alone")
+
+
+def _mute(parser: argparse.ArgumentParser) -> None:
+    _muted(parser)
+    parser.add_argument("--for", dest="for_", metavar="TIME", help="so long, such as 2d; else until `labq unmute`")
+
+
+def _muted(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("about", metavar="EXPERIMENT|RUN", help="name of the experiment, or id of the run")
 
 
 def _diagnose(parser: argparse.ArgumentParser) -> None:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from queueing.query.fields import field_of, greater_is_better
+from queueing.query.fields import field_of
 from queueing.query.mistake import mistake
 from queueing.query.scanner import STAR, Scanner, Token
 from queueing.query.syntax import Name
+from store.directions import greater_is_better
 from store.errors import BadQuery
 from store.grouping import Extreme
 from store.matching import values

@@ -6,6 +6,7 @@ is `params.lr`); one that is both a metric and a parameter must say which.
 
 from queueing.query.mistake import guess, mistake
 from queueing.query.syntax import Name
+from store.directions import greater_is_better
 from store.errors import BadQuery
 from store.query import Field, Metric, Names, Param, RunField, Stat
 
@@ -26,16 +27,6 @@ BEST = "best"
 PARAMS = "params"
 STATS: dict[str, Stat] = {stat.value: stat for stat in Stat}
 _PREFIXES = (PARAMS, BEST, *STATS)
-_GREATER_IS_BETTER = frozenset(
-    {"acc", "accuracy", "auc", "auroc", "auprc", "f1", "precision", "recall", "score", "r2", "bleu", "rouge", "iou",
-     "dice", "map", "reward", "return", "likelihood"}
-)  # fmt: skip
-
-
-def greater_is_better(metric: str) -> bool:
-    """Whether `best.METRIC` is its greatest value: a guess from the words of the name; min and max say it outright."""
-    words = metric.lower().replace("/", "_").replace("-", "_").replace(" ", "_").split("_")
-    return not _GREATER_IS_BETTER.isdisjoint(words) and not {"loss", "error", "err"} & set(words)
 
 
 def field_of(name: Name, names: Names, query: str) -> Field:

@@ -1,6 +1,7 @@
 """`[[diagnosis]]`: what is done about which findings. Checked with the experiment file."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from queueing.remedies.change import ALLOWED, changed, read_change
 from queueing.values import Mistake
 from store.findings import Disease, Finding, Severity
+from store.runs import Notify
 
 
 class Do(StrEnum):
@@ -59,6 +61,12 @@ class RemedyTable(BaseModel):
 def rules_of(tables: Sequence[dict[str, Any]]) -> tuple[RemedyTable, ...]:
     """Rules that were checked before they were stored. Raises ValueError when a newer labq has stored them."""
     return tuple(RemedyTable.model_validate(table) for table in tables)
+
+
+def told_of(notify: Notify, rules: Sequence[RemedyTable]) -> Notify:
+    """Rules that mail are as if `[notify]` named their diseases."""
+    diseases = [disease.value for rule in rules if rule.do is Do.MAIL for disease in rule.on]
+    return replace(notify, on=tuple(dict.fromkeys((*notify.on, *diseases))))
 
 
 def mistakes_in_rules(

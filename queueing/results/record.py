@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
-from queueing.query.fields import greater_is_better
 from queueing.results.table import Measured
+from store.directions import greater_is_better
 from store.outcomes import Outcome
 from store.runs import MetricSummary
 

@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from queueing.mistakes import findings
-from queueing.query.fields import greater_is_better
 from queueing.stopping.rules import (
     KINDS,
     MOST_RULES,
@@ -25,6 +24,7 @@ from queueing.stopping.rules import (
 from queueing.stopping.rungs import brackets
 from queueing.stopping.threshold import condition_of
 from queueing.values import Mistake, Path
+from store.directions import greater_is_better
 from store.errors import BadQuery
 
 _SHARED = tuple(Common.model_fields)

@@ -24,7 +24,7 @@ def condition_of(when: str, params: frozenset[str], now: datetime | None = None)
     tree = parse(text)
     if tree is None:
         raise BadQuery("the query is empty; it would stop every run")
-    found = [name for name in _names(tree) if name.text.lower() not in ALIASES and name.text not in params]
+    found = [name for name in names_in(tree) if name.text.lower() not in ALIASES and name.text not in params]
     metrics = frozenset("/".join(name.parts) for name in found)
     names = Names(metrics=metrics, params=params, complete=False)
     context = Context(now=now or datetime.now(UTC), me=user_name(), zone=None)
@@ -48,13 +48,14 @@ def _cut(when: str) -> tuple[str, Condition | None]:
     return when[: found.start()], Compared(field=RunField.RUNNING_TIME, op=Op.AT_LEAST, value=seconds)
 
 
-def _names(tree: Syntax) -> Iterator[Name]:
+def names_in(tree: Syntax) -> Iterator[Name]:
+    """The names of fields, metrics and parameters in a query."""
     match tree:
         case Joined(parts=parts):
             for part in parts:
-                yield from _names(part)
+                yield from names_in(part)
         case Negation(part=part):
-            yield from _names(part)
+            yield from names_in(part)
         case Absence(name=name) | Comparison(name=name) | Membership(name=name):
             yield name
         case Alone():

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from queueing.query.fields import greater_is_better
+from store.directions import greater_is_better
 from store.families import is_validation
 from store.runs import MetricSummary, Run
 from store.states import State

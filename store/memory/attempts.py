@@ -13,7 +13,8 @@ from store.files import open_regular
 from store.memory.runs import Runs
 from store.memory.shared import best_first, claimable
 from store.metrics import LogChunk, Shipment
-from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, artifact_name, worth_keeping
+from store.occasions import Occasion, entered
+from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, artifact_name, has_resumed, worth_keeping
 from store.runs import Attempt as AttemptRecord
 from store.samples import Peaks, Sample, highest
 from store.states import State, Wish, check_transition
@@ -58,7 +59,8 @@ class Attempts(Runs):
             self._points[run_id] = [
                 (made_by, p) for made_by, p in points if made_by >= attempt or (made_by, p.line) <= last
             ]
-            self._record(run, "began", step=checkpoint.step if checkpoint else None)
+            owed = Occasion.RESUMED if has_resumed(run) else None
+            self._record(run, "began", owed, step=checkpoint.step if checkpoint else None)
             return self._put(replace(began(run, checkpoint, facts), summary=self._summary(run_id)))
 
     def renew(self, run_id: str, attempt: int, lease_s: float) -> Wish | None:
@@ -164,9 +166,9 @@ class Attempts(Runs):
                 raise Superseded(f"run {run_id}: attempt {attempt} still holds its lease")
             settlement = decide(run) if callable(decide) else decide
             check_transition(run_id, run.state, settlement.state)
-            self._owe(run, settlement.state)
             said = settlement.ending.message if settlement.refused and settlement.ending else ""
-            self._record(run, settlement.state.value, message=said, reason=settlement.reason)
+            owed = entered(settlement.state, is_given_back=settlement.refused is not None)
+            self._record(run, settlement.state.value, owed, message=said, reason=settlement.reason)
             return self._put(settled(run, settlement, now))
 
     def add_sample(self, sample: Sample, peaks: Peaks, keep_s: float) -> None:

@@ -8,6 +8,7 @@ from store.events import as_event
 from store.findings import Diagnosis, Finding, replaces, untold
 from store.glimpses import Glimpse, LastLook
 from store.memory.shared import Shared
+from store.occasions import Occasion
 from store.remedies import Case, Remedy
 from store.runs import Run
 from store.states import ENDED, State
@@ -59,7 +60,7 @@ class Diagnoses(Shared):
                 self._cases[run.id] = self._cases.get(run.id, 0) + 1
                 self._to_treat.add(run.id)
             for finding in untold(new, kept, diagnosis.attempt):
-                self._record(run, "finding", **as_event(finding))
+                self._record(run, "finding", Occasion.FINDING, **as_event(finding))
             return True
 
     def put_looks(self, diagnoses: Sequence[Diagnosis]) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 from store.memory.shared import Held, Shared
 from store.notices import Notice, NoticeState
@@ -13,7 +12,7 @@ class Outbox(Shared):
 
     def notices(self, run_id: str | None = None) -> list[Notice]:
         """Notices, oldest first."""
-        return [notice for notice in self._outbox.values() if run_id in (None, notice.run)]
+        return [one for one in self._outbox.values() if run_id is None or run_id in (one.run, *_runs_in(one))]
 
     def claim_notice(self, owner: str, lease_s: float) -> Notice | None:
         """Take the oldest notice that is due, under a lease."""
@@ -28,23 +27,6 @@ class Outbox(Shared):
                     return self._outbox[notice.id]
             return None
 
-    def notice_sent(self, notice_id: str, owner: str) -> bool:
-        """Record the delivery."""
-        return self._close(notice_id, owner, state=NoticeState.SENT, sent_at=self.now(), error="")
 
-    def notice_failed(self, notice_id: str, owner: str, error: str, *, retry_after_s: float | None) -> bool:
-        """Record a failed delivery."""
-        if retry_after_s is None:
-            return self._close(notice_id, owner, state=NoticeState.REFUSED, error=error)
-        later = self.now() + timedelta(seconds=retry_after_s)
-        return self._close(notice_id, owner, not_before=later, error=error)
-
-    def _close(self, notice_id: str, owner: str, **changes: Any) -> bool:
-        with self._lock:
-            held = self._locks.get(f"notice-{notice_id}")
-            notice = self._outbox[notice_id]
-            if held is None or held.owner != owner or notice.state is not NoticeState.OWED:
-                return False
-            del self._locks[f"notice-{notice_id}"]
-            self._outbox[notice_id] = replace(notice, **changes)
-            return True
+def _runs_in(digest: Notice) -> tuple[str, ...]:
+    return tuple(part.run for part in digest.parts)

@@ -8,6 +8,7 @@ from store.errors import IllegalTransition, NoSuchRun
 from store.events import Event
 from store.memory.runs import Runs
 from store.memory.shared import best_first
+from store.occasions import entered
 from store.reports import reported, reported_points
 from store.runs import Run
 from store.states import ENDED, State
@@ -34,11 +35,10 @@ class People(Runs):
             raise NoSuchRun(f"no run has the id {run_id!r}")
         run, now = self._runs[run_id], self.now()
         new = change.apply(run, now)
-        if new.state in ENDED and run.state not in ENDED:
-            self._owe(run, new.state)
+        owed = entered(new.state) if new.state in ENDED and run.state not in ENDED else None
         if change.scratch:
             self._checkpoints[run_id] = []
-        self._record(new, change.name, by=change.by, because=change.because_of(run.id))
+        self._record(new, change.name, owed, by=change.by, because=change.because_of(run.id))
         return self._put(new)
 
     def events(self, run_id: str) -> list[Event]:

@@ -8,17 +8,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from store.courses import Course, Reached
+from store.deliveries import Sending
 from store.errors import Superseded
 from store.events import Event
 from store.experiments import Experiment
 from store.findings import Diagnosis
 from store.metrics import LogChunk, Point
-from store.notices import Notice, notices_for
+from store.notices import Notice
+from store.occasions import Occasion
 from store.remedies import Remedy
+from store.rules import Mute, RuleBook
 from store.runs import Artifact, Checkpoint, Run
 from store.samples import Peaks, Sample
 from store.states import State
 from store.studies import Study, Trial
+from store.telling import Owed, Remembered
 from store.views import View
 from store.workers import Drain, Worker
 
@@ -45,10 +49,15 @@ class Shared:
         self._checkpoints: dict[str, list[tuple[Checkpoint, dict[str, bytes]]]] = defaultdict(list)
         self._artifacts: dict[tuple[str, str], tuple[Artifact, bytes]] = {}
         self._outbox: dict[str, Notice] = {}
+        self._sending: dict[str, Sending] = {}
         self._locks: dict[str, Held] = {}
         self._workers: dict[str, Worker] = {}
         self._drains: dict[str, Drain] = {}
         self._events: list[Event] = []
+        self._owed: dict[str, Owed] = {}
+        self._remembered: dict[str, Remembered] = {}
+        self._books: dict[str, RuleBook] = {}
+        self._mutes: dict[str, Mute] = {}
         self._samples: dict[str, list[tuple[Sample, datetime]]] = defaultdict(list)
         self._peaks: dict[str, Peaks] = defaultdict(Peaks)
         self._views: dict[tuple[str, str], View] = {}
@@ -76,12 +85,14 @@ class Shared:
             raise Superseded(f"run {run_id}: attempt {attempt} no longer holds it")
         return run
 
-    def _record(self, run: Run, event: str, **said: Any) -> None:
-        self._events.append(Event(run=run.id, attempt=run.attempt, event=event, at=self.now(), **said))
-
-    def _owe(self, run: Run, new: State) -> None:
-        for notice in notices_for(run, new):
-            self._outbox.setdefault(notice.id, replace(notice, created_at=self.now()))
+    def _record(self, run: Run, event: str, owed: Occasion | None = None, **said: Any) -> None:
+        made = Event(run=run.id, attempt=run.attempt, event=event, at=self.now(), **said)
+        self._events.append(made)
+        if owed is not None:
+            number = str(len(self._events))
+            self._owed[number] = Owed(
+                id=number, about=owed, event=made, experiment=run.experiment, owner=run.owner, notify=run.notify
+            )
 
 
 def _age(run: Run) -> tuple[datetime, int]:

@@ -3,6 +3,7 @@
 from store.mongo.client import connect
 from store.mongo.crew import Crew
 from store.mongo.damage import Damaged
+from store.mongo.deliveries import Deliveries
 from store.mongo.diagnoses import Diagnoses
 from store.mongo.excerpts import Excerpts
 from store.mongo.glances import Glances
@@ -11,16 +12,32 @@ from store.mongo.outcomes import Outcomes
 from store.mongo.overview import Overview
 from store.mongo.people import People
 from store.mongo.reports import Reports
+from store.mongo.rules import Rules
 from store.mongo.schema import ensure_schema
 from store.mongo.stopping import StoppingRules
 from store.mongo.studies import Studies
+from store.mongo.telling import Tellings
 from store.mongo.views import Views
 
 
 class MongoStore(
-    People, Outcomes, Damaged, Crew, Diagnoses, Excerpts, Outbox, Overview, Glances, Views, StoppingRules, Studies,
+    People,
+    Outcomes,
+    Damaged,
+    Crew,
+    Diagnoses,
+    Excerpts,
+    Outbox,
+    Deliveries,
+    Tellings,
+    Rules,
+    Overview,
+    Glances,
+    Views,
+    StoppingRules,
+    Studies,
     Reports,
-):  # fmt: skip
+):
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 
 

@@ -14,12 +14,12 @@ from store.errors import StoreFailed, Superseded
 from store.logbook import warn
 from store.metrics import Shipment
 from store.mongo.client import Document, Session, guarded
-from store.mongo.codec import from_document, plain, to_document
+from store.mongo.codec import from_document, plain
 from store.mongo.history import History
 from store.mongo.runs import Runs
 from store.mongo.schema import CLAIM_ORDER, QUEUE_ORDER
-from store.notices import notices_for
-from store.runs import Checkpoint, MetricSummary, Resources, Run
+from store.occasions import Occasion, entered
+from store.runs import Checkpoint, MetricSummary, Resources, Run, has_resumed
 from store.samples import Peaks
 from store.states import State, Wish, check_transition
 from store.store import Decision
@@ -103,7 +103,8 @@ class Attempts(Runs, History):
             run, now = self._held(run_id, attempt, session)
             new = began(run, checkpoint, facts)
             self._save(new, ("shipped", "checkpoint", "history", "progress"), session)
-            self._audit(run, "began", now, session, step=checkpoint and checkpoint.step)
+            owed = Occasion.RESUMED if has_resumed(run) else None
+            self._audit(run, "began", now, session, owed, step=checkpoint and checkpoint.step)
             return new
 
         new = self.in_transaction(work)
@@ -171,7 +172,7 @@ class Attempts(Runs, History):
 
     @guarded
     def settle(self, run_id: str, attempt: int, decide: Decision, *, only_expired: bool = False) -> Run:
-        """State, history and the owed notices change together or not at all."""
+        """State, history and what is owed change together or not at all."""
 
         def work(session: Session) -> Run:
             run, now = self._held(run_id, attempt, session)
@@ -181,9 +182,9 @@ class Attempts(Runs, History):
             check_transition(run_id, run.state, settlement.state)
             new = settled(run, settlement, now)
             self._save(new, _SETTLED, session)
-            self._owe(run, new.state, now, session)
             said = {"message": settlement.ending.message} if settlement.refused and settlement.ending else {}
-            self._audit(run, new.state.value, now, session, reason=new.reason, **said)
+            owed = entered(new.state, is_given_back=settlement.refused is not None)
+            self._audit(run, new.state.value, now, session, owed, reason=new.reason, **said)
             return new
 
         return self.in_transaction(work)
@@ -222,15 +223,13 @@ class Attempts(Runs, History):
         values = {field: plain(getattr(run, field)) for field in fields}
         self.database["runs"].update_one({"_id": run.id}, {"$set": values}, session=session)
 
-    def _owe(self, run: Run, new: State, now: datetime, session: Session) -> None:
-        for notice in notices_for(run, new):
-            document = to_document(replace(notice, created_at=now))
-            self.database["outbox"].update_one(
-                {"_id": notice.id}, {"$setOnInsert": document}, upsert=True, session=session
-            )
-
-    def _audit(self, run: Run, event: str, now: datetime, session: Session, **fields: Any) -> None:
+    def _audit(
+        self, run: Run, event: str, now: datetime, session: Session, owed: Occasion | None = None, **fields: Any
+    ) -> None:
+        """An entry of what happened; `owed`: as which occasion somebody may have to be told of it."""
         document = {"run": run.id, "attempt": run.attempt, "event": event, "at": now, **plain(fields)}
+        if owed is not None:
+            document["owed"] = owed.value
         self.database["events"].insert_one(document, session=session)
 
 

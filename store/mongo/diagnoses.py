@@ -12,6 +12,7 @@ from store.glimpses import Glimpse, LastLook
 from store.mongo.attempts import Attempts
 from store.mongo.client import Document, Session, guarded
 from store.mongo.codec import from_document, plain, to_document
+from store.occasions import Occasion
 from store.remedies import Case, Remedy
 from store.runs import Shipped
 from store.states import ENDED, State
@@ -70,7 +71,7 @@ class Diagnoses(Attempts):
                 update = {"$set": {**update["$set"], "treat": True, "experiment": run.experiment}, "$inc": {"case": 1}}
             self.database["diagnoses"].update_one({"_id": run.id}, update, upsert=True, session=session)
             for finding in untold(new, kept, diagnosis.attempt):
-                self._audit(run, "finding", now, session, **as_event(finding))
+                self._audit(run, "finding", now, session, Occasion.FINDING, **as_event(finding))
             return True
 
         return self.in_transaction(work)

@@ -1,7 +1,5 @@
 """Messages owed: claimed under a lease, sent at least once, never forgotten."""
 
-from typing import Any
-
 from pymongo import ReturnDocument
 
 from store.mongo.client import Connected, Document, guarded
@@ -15,7 +13,8 @@ class Outbox(Connected):
     @guarded
     def notices(self, run_id: str | None = None) -> list[Notice]:
         """Notices, oldest first."""
-        match = {"run": run_id} if run_id else {}
+        of_run = {"$or": [{"run": run_id}, {"parts.run": run_id, "digest": {"$gt": ""}}]}
+        match: Document = of_run if run_id else {}
         found = self.database["outbox"].find(match).sort("created_at", 1)
         return [from_document(Notice, document) for document in found]
 
@@ -37,23 +36,3 @@ class Outbox(Connected):
             due, update, sort=[("created_at", 1)], return_document=ReturnDocument.AFTER
         )
         return from_document(Notice, document) if document else None
-
-    @guarded
-    def notice_sent(self, notice_id: str, owner: str) -> bool:
-        """Record the delivery."""
-        return self._close(notice_id, owner, {"state": NoticeState.SENT.value, "sent_at": "$$NOW", "error": ""})
-
-    @guarded
-    def notice_failed(self, notice_id: str, owner: str, error: str, *, retry_after_s: float | None) -> bool:
-        """Record a failed delivery; None as the pause means never again."""
-        fields: Document = {"error": {"$literal": error}}
-        if retry_after_s is None:
-            fields["state"] = NoticeState.REFUSED.value
-        else:
-            fields["not_before"] = {"$add": ["$$NOW", int(retry_after_s * 1000)]}
-        return self._close(notice_id, owner, fields)
-
-    def _close(self, notice_id: str, owner: str, fields: dict[str, Any]) -> bool:
-        held = {"_id": notice_id, "lease.owner": owner, "state": NoticeState.OWED.value}
-        result = self.database["outbox"].update_one(held, [{"$set": {**fields, "lease": None}}])
-        return result.matched_count == 1

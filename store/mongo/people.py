@@ -15,6 +15,7 @@ from store.mongo.attempts import Attempts
 from store.mongo.checkpoints import Checkpoints
 from store.mongo.client import Document, Session, guarded
 from store.mongo.codec import from_document, plain
+from store.occasions import Occasion, entered
 from store.runs import Run
 from store.states import ENDED, State
 
@@ -67,9 +68,8 @@ class People(Attempts, Checkpoints):
                 continue
             done.append(new)
             writes += _difference(run, new)
-            entries.append(_entry(new, change, now))
-            if new.state in ENDED and run.state not in ENDED:
-                self._owe(run, new.state, now, session)
+            owed = entered(new.state) if new.state in ENDED and run.state not in ENDED else None
+            entries.append(_entry(new, change, now, owed))
         if writes:
             self.database["runs"].bulk_write(writes, ordered=False, session=session)
         if entries:
@@ -95,6 +95,8 @@ def _difference(old: Run, new: Run) -> list[UpdateOne]:
     return [UpdateOne({"_id": old.id}, {"$set": values})] if values else []
 
 
-def _entry(run: Run, change: Change, now: datetime) -> Document:
+def _entry(run: Run, change: Change, now: datetime, owed: Occasion | None) -> Document:
     said = {"by": change.by, "because": change.because_of(run.id)}
+    if owed is not None:
+        said["owed"] = owed.value
     return {"run": run.id, "attempt": run.attempt, "event": change.name, "at": now, **said}

@@ -12,6 +12,7 @@ from store.errors import StoreFailed
 from store.logbook import say
 from store.mongo.client import Document, guarded
 from store.mongo.for_analysts import ensure_views
+from store.notices import NoticeState
 from store.states import Reason, State
 from store.studies import StudyState, TrialState
 
@@ -63,8 +64,22 @@ INDEXES: dict[str, list[IndexModel]] = {
     "checkpoint_files.chunks": [IndexModel([("files_id", _UP), ("n", _UP)], unique=True)],
     "artifacts.chunks": [IndexModel([("files_id", _UP), ("n", _UP)], unique=True)],
     "artifacts.files": [IndexModel([("metadata.run", _UP), ("filename", _UP)])],
-    "events": [IndexModel([("run", _UP), ("at", _UP)])],
-    "outbox": [IndexModel([("state", _UP), ("created_at", _UP)]), IndexModel([("run", _UP)])],
+    "events": [
+        IndexModel([("run", _UP), ("at", _UP)]),
+        # What nobody has been told of yet: a few of all events, in the order in which they happened.
+        IndexModel([("at", _UP)], partialFilterExpression={"owed": {"$gt": ""}}),
+    ],
+    "outbox": [
+        IndexModel([("state", _UP), ("created_at", _UP)]),
+        IndexModel([("run", _UP)]),
+        IndexModel([("experiment", _UP), ("run", _UP), ("created_at", _UP)]),
+        IndexModel([("parts.run", _UP)], partialFilterExpression={"digest": {"$gt": ""}}),
+        IndexModel([("digest", _UP)], unique=True, partialFilterExpression={"state": NoticeState.GATHERING.value}),
+    ],
+    "notifiers": [IndexModel("seen_at", expireAfterSeconds=7 * 86400)],
+    "rules": [],
+    "mutes": [],
+    "remembered": [],
     "samples": [
         IndexModel([("run", _UP), ("attempt", _UP), ("at", _UP)]),
         IndexModel("expires_at", expireAfterSeconds=0),

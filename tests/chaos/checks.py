@@ -256,5 +256,5 @@ def _age(path: Path) -> str:
 
 
 def owed(store: MongoStore) -> list[Any]:
-    """Mails that wait to be sent."""
-    return [notice for notice in store.notices() if notice.state is NoticeState.OWED]
+    """Events that nobody was told of, and mails that wait to be sent."""
+    return [*store.owed(1), *(notice for notice in store.notices() if notice.state is NoticeState.OWED)]

@@ -69,7 +69,11 @@ max = 1000
 backoff = "0.2s"
 on = ["lost", "killed"]
 [notify]
+on = []
+[[notify.rule]]
+on = ["finished", "failed"]
 to = ["me@lab.example"]
+at_most = "100000 per hour"
 """
 
 

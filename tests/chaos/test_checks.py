@@ -13,9 +13,12 @@ from agent import share_done
 from bson import ObjectId
 from checks import check_leftovers, check_runs
 
+from notify.rules.round import RulesRound
 from store.metrics import Point, Shipment, segments, summarize
 from store.mongo import MongoStore
+from store.notices import Delivery, DeliveryState
 from store.runs import Checkpoint, Ending, Notify, Run, Task
+from store.settings import Settings
 from store.states import State
 from store.store import Settlement
 from store.workers import Worker
@@ -44,9 +47,11 @@ def finished(store: MongoStore, name: str, folder: Path) -> Run:
     store.publish_checkpoint(described, weights, 2)
     store.add_artifact(run.id, 1, weights)
     store.settle(run.id, 1, Settlement(state=State.FINISHED, ending=Ending(exit_code=0)))
+    RulesRound(store, Settings(repair_s=0.001), "me").once()
     notice = store.claim_notice("me", 60.0)
     assert notice is not None
-    store.notice_sent(notice.id, "me")
+    told = [Delivery(to=to, state=DeliveryState.SENT) for to in notice.to]
+    store.record_deliveries(notice.id, "me", told, retry_after_s=None)
     return store.run(name)
 
 

@@ -20,13 +20,15 @@ from store.experiments import Experiment
 from store.memory import MemoryStore
 from store.metrics import Point, Shipment, segments, summarize
 from store.mongo import MongoStore, open_store
-from store.notices import NoticeState
+from store.notices import Notice
+from store.occasions import Occasion
 from store.runs import Checkpoint, Ending, Notify, Resources, Run, Task
 from store.samples import GpuSample, Peaks, Sample
 from store.servers.places import places
 from store.settings import Settings
 from store.states import Reason, State, Wish
 from store.store import Refused, RunQuery, Settlement, Store
+from store.telling import Telling
 from store.workers import Drain, Worker
 
 SHORT_S = 0.3
@@ -84,6 +86,12 @@ PAUSE = Change(name="pause", apply=paused)
 RESUME = Change(name="resume", apply=resumed)
 REQUEUE = Change(name="requeue", apply=requeued)
 SCRATCH = Change(name="requeue", apply=scratched, scratch=True)
+
+
+def owe(store: Store, run: Run) -> None:
+    """A notice about its end."""
+    about = Notice(id=f"{run.id}-1-finished", about=Occasion.FINISHED, to=("me@lab.example",), run=run.id, attempt=1)
+    assert store.owe(Telling(notices=(about,)))
 
 
 def changed(store: Store, run_id: str, change: Change) -> Run:
@@ -444,7 +452,7 @@ class TestStoreContract:
             store.settle(found.id, found.attempt, Settlement(state=State.QUEUED), only_expired=True)
         assert store.run(run.id).state is State.RUNNING
 
-    def test_settling_ends_the_run_and_owes_the_notice_at_once(self, store: Store) -> None:
+    def test_settling_ends_the_run_and_owes_the_event_at_once(self, store: Store) -> None:
         run = claimed(store)
         ending = Ending(reason=Reason.ERROR, exit_code=3, message="boom")
         after = store.settle(run.id, 1, Settlement(state=State.FAILED, reason=Reason.ERROR, ending=ending))
@@ -452,16 +460,11 @@ class TestStoreContract:
         assert (after.state, after.reason, after.lease) == (State.FAILED, Reason.ERROR, None)
         assert after.history[0].ending == ending
         assert after.history[0].ended_at is not None
-        (notice,) = store.notices(run.id)
-        assert (notice.about, notice.to, notice.state) == (State.FAILED, ("me@lab.example",), NoticeState.OWED)
+        (owed,) = store.owed(10)
+        assert (owed.about, owed.event.run, owed.event.reason) == (Occasion.FAILED, run.id, Reason.ERROR)
         with pytest.raises(Superseded):
             store.settle(run.id, 1, FINISHED)
-        assert len(store.notices()) == 1
-
-    def test_nobody_asked_for_mail_nobody_gets_it(self, store: Store) -> None:
-        quiet = claimed(store, a_run(notify=Notify(to=("me@lab.example",), on=(State.FAILED,))))
-        store.settle(quiet.id, 1, FINISHED)
-        assert store.notices() == []
+        assert store.owed(10) == [owed]
 
     def test_a_delayed_run_waits_for_its_time(self, store: Store) -> None:
         run = claimed(store)
@@ -482,7 +485,7 @@ class TestStoreContract:
         assert changed(store, "aaaa", CANCEL).state is State.CANCELLED
         assert store.run("aaaa").reason is Reason.STOPPED
         assert store.claim(WORKER, LONG_S) is None
-        assert [notice.about for notice in store.notices()] == [State.CANCELLED]
+        assert [(owed.about, owed.notify) for owed in store.owed(10)] == [(Occasion.CANCELLED, told)]
         again = store.change(["aaaa"], CANCEL)
         assert again.runs == ()
         assert "cancelled" in (again.refused or {})["aaaa"]
@@ -593,32 +596,6 @@ class TestStoreContract:
         assert held_s >= 0.05
         time.sleep(0.2)  # nobody there for longer than the gap that is forgiven
         assert store.lock("repair", "a", 0.05, 0.1) == 0.0
-
-    def test_a_notice_has_one_sender_at_a_time_and_none_is_lost(self, store: Store) -> None:
-        run = claimed(store)
-        store.settle(run.id, 1, FINISHED)
-        notice = store.claim_notice("n1", SHORT_S)
-        assert notice is not None
-        assert notice.message_id.startswith(f"<{run.id}-1-finished")
-        assert store.claim_notice("n2", SHORT_S) is None
-        taken_over = until(lambda: store.claim_notice("n2", LONG_S))
-        assert taken_over.id == notice.id
-        assert not store.notice_sent(notice.id, "n1")
-        assert store.notice_failed(notice.id, "n2", "away", retry_after_s=0.0)
-        retried = until(lambda: store.claim_notice("n3", LONG_S))
-        assert retried.tries == 3
-        assert store.notice_sent(notice.id, "n3")
-        assert store.claim_notice("n4", LONG_S) is None
-        assert store.notices()[0].state is NoticeState.SENT
-
-    def test_a_refused_notice_is_kept_with_its_cause(self, store: Store) -> None:
-        run = claimed(store)
-        store.settle(run.id, 1, FINISHED)
-        notice = store.claim_notice("n1", LONG_S)
-        assert notice is not None
-        assert store.notice_failed(notice.id, "n1", "550 no such user", retry_after_s=None)
-        (kept,) = store.notices()
-        assert (kept.state, kept.error) == (NoticeState.REFUSED, "550 no such user")
 
     def test_workers_are_seen_and_leave(self, store: Store) -> None:
         store.seen(replace(WORKER, run="aaaa"))

@@ -15,8 +15,10 @@ from typing import Any, TypeVar
 
 import psutil
 
+from notify.rules.round import RulesRound
 from store.errors import LabqError
 from store.mongo import MongoStore, open_store
+from store.notices import Notice
 from store.runs import Run
 from store.servers import lifecycle
 from store.servers.places import places
@@ -187,6 +189,11 @@ to = ["me@lab.example"]
             "series": {name: (one.steps, [value.hex() for value in one.values]) for name, one in series.items()},
             "summary": {name: (s.last, s.count, s.min, s.max) for name, s in ended.summary.items() if name in names},
         }
+
+    def notices(self, run: Run) -> list[Notice]:
+        """What somebody is told of the run, once a notifier has looked."""
+        RulesRound(self.store, self.settings, "test").once(alone=True)
+        return self.store.notices(run.id)
 
     def settles(self, run: Run) -> int:
         return self.store.database["events"].count_documents({"run": run.id, "event": {"$in": ["finished", "failed"]}})

@@ -69,7 +69,7 @@ def test_a_run_on_a_host_with_a_wrong_clock_is_like_any_other(
     assert (ended.state, ended.attempt) == (State.FINISHED, 1), "its lease outlasted nobody's patience"
     assert lab.outcome(run) == undisturbed
     check_times(lab, ended)
-    (mail,) = until(lambda: lab.store.notices(run.id))
+    (mail,) = until(lambda: lab.notices(run))
     assert mail.created_at == ended.ended_at
 
 

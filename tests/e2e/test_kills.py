@@ -49,7 +49,7 @@ def check_untouched(lab: Lab, run: Any, undisturbed: dict[str, Any]) -> None:
     assert ended.state is State.FINISHED, ended
     assert lab.outcome(run) == undisturbed
     assert lab.settles(run) == 1
-    assert len(lab.store.notices(run.id)) == 1
+    assert len(lab.notices(run)) == 1
 
 
 def disturb(lab: Lab, victims: tuple[str, ...], run: Any) -> None:

@@ -30,7 +30,7 @@ def test_a_zombie_attempt_changes_nothing_and_stops_itself(lab: Lab, undisturbed
     assert {**lab.outcome(run), "weights": None} == {**undisturbed, "weights": None}
     assert lab.outcome(run)["weights"] == undisturbed["weights"]
     assert lab.settles(run) == 1
-    assert len(lab.store.notices(run.id)) == 1
+    assert len(lab.notices(run)) == 1
     assert "superseded" in lab.log_text()
 
 

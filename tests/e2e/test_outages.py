@@ -78,7 +78,7 @@ def test_a_run_goes_on_while_mongodb_is_away_for_many_leases(lab: Lab, undisturb
     assert (ended.state, ended.attempt) == (State.FINISHED, 1)
     assert lab.outcome(run) == undisturbed
     assert lab.settles(run) == 1
-    assert len(lab.store.notices(run.id)) == 1
+    assert len(lab.notices(run)) == 1
 
 
 @both_ways

@@ -92,7 +92,7 @@ def test_another_worker_takes_over_and_nothing_of_the_first_is_accepted(
     assert [attempt.ending.reason for attempt in ended.history if attempt.ending] == [Reason.LOST, None]
     assert lab.outcome(run) == undisturbed
     assert lab.settles(run) == 1
-    assert len(lab.store.notices(run.id)) == 1
+    assert len(lab.notices(run)) == 1
     assert near.poll() is None
     assert far.poll() is None
     (lab.home / "far.log").unlink()

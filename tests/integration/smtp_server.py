@@ -21,8 +21,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 class MailServer:
     """`mode`: ok, reject (550), defer (451), hang, drop (takes the message, then closes without a word)."""
 
-    def __init__(self, folder: Path, *, login: tuple[str, str] | None = None, tls: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, login: tuple[str, str] | None = None, tls: str | None = None, mechanism: str = "",
+        names: tuple[str, ...] = ("localhost",),
+    ) -> None:  # fmt: skip
+        """`mechanism`: the only one it lets in by (PLAIN, LOGIN). `names`: whom its certificate is for."""
         self.folder, self.login, self.tls, self.mode = folder, login, tls, "ok"
+        self.mechanism, self.names = mechanism, names
         self.messages: list[Message] = []
         self.certificate = folder / "certificate.pem"
 
@@ -33,6 +38,7 @@ class MailServer:
             options |= {"tls_context": context, "require_starttls": True}
         if self.login:
             options |= {"authenticator": self._check, "auth_required": True, "auth_require_tls": self.tls == "starttls"}
+            options["auth_exclude_mechanism"] = [one for one in ("PLAIN", "LOGIN") if self.mechanism not in ("", one)]
         server = self
 
         class Plain(Controller):
@@ -70,7 +76,9 @@ class MailServer:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
         now = datetime.datetime.now(datetime.UTC)
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names: list[x509.GeneralName] = [x509.DNSName(one) for one in self.names]
+        if "localhost" in self.names:
+            names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name)

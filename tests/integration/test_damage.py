@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from bson import ObjectId
 
+from notify.rules.round import RulesRound
 from queueing.checks import Lab, LeaseCheck
 from queueing.doorbell import Doorbell, TicketWorker, ticket_id
 from queueing.mending import all_checks, look, mend
@@ -321,6 +322,7 @@ def test_a_lock_that_no_clock_explains_is_forgotten(patient: Patient) -> None:
 
 
 def test_a_message_whose_notifier_died_is_given_back(patient: Patient) -> None:
+    RulesRound(patient.store, patient.settings, "n1").once()
     claimed = patient.store.claim_notice("n1", 300)
     assert claimed is not None
     assert patient.found() == {}

@@ -8,6 +8,7 @@ from pymongo.errors import WriteError
 from store.errors import StoreFailed
 from store.mongo import MongoStore
 from store.mongo.schema import INDEXES, VALIDATORS, VERSION, ensure_schema
+from store.occasions import Occasion
 
 
 def test_every_collection_has_its_indexes_and_validators(mongo_store: MongoStore) -> None:
@@ -44,6 +45,29 @@ def test_a_database_of_a_newer_labq_is_refused(mongo_store: MongoStore) -> None:
     mongo_store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": VERSION + 1}})
     with pytest.raises(StoreFailed, match="upgrade labq"):
         ensure_schema(mongo_store.database)
+
+
+def test_a_message_that_an_earlier_labq_owed_is_sent(mongo_store: MongoStore) -> None:
+    """Its settle wrote the notice itself, and its events owe nothing."""
+    owed = {
+        "_id": "aaaa-1-finished", "about": "finished", "to": ["me@lab.example"], "run": "aaaa", "attempt": 1,
+        "state": "owed", "tries": 0, "not_before": None, "created_at": mongo_store.now(), "sent_at": None, "error": "",
+    }  # fmt: skip
+    mongo_store.database["outbox"].insert_one(owed)
+    mongo_store.database["events"].insert_one(
+        {"run": "aaaa", "attempt": 1, "event": "finished", "at": mongo_store.now()}
+    )
+    assert mongo_store.owed(10) == []
+    notice = mongo_store.claim_notice("n", 60)
+    assert notice is not None
+    assert (notice.id, notice.about) == ("aaaa-1-finished", Occasion.FINISHED)
+    assert [one.id for one in mongo_store.notices("aaaa")] == [notice.id]
+
+
+def test_owed_events_come_from_their_index_alone(mongo_store: MongoStore) -> None:
+    plan = mongo_store.database["events"].find({"owed": {"$gt": ""}}).sort("at", 1).limit(9).explain()
+    assert "'indexName': 'at_1'" in str(plan["queryPlanner"]["winningPlan"])
+    assert "'SORT'" not in str(plan["queryPlanner"]["winningPlan"])
 
 
 def test_a_claim_uses_its_index(mongo_store: MongoStore) -> None:

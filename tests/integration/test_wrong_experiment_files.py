@@ -129,7 +129,7 @@ MISTAKES: list[tuple[str, str, str | bytes, str]] = [
         "an unknown state",
         "e.toml",
         GOOD + '[notify]\non = ["done"]\n',
-        r"notify\.on\[0\]: is 'done'; allowed: cancelled, failed",
+        r"notify\.on\[0\]: is 'done'; allowed: finished, failed",
     ),
     (
         "an unknown reason",

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from queueing.query.fields import greater_is_better
 from queueing.query.meaning import condition, experiments_in
 from queueing.query.parser import parse
 from queueing.query.raw import raw
 from queueing.query.values import Context
+from store.directions import greater_is_better
 from store.errors import BadQuery
 from store.matching import matches
 from store.query import Condition, Names

@@ -310,6 +310,10 @@ class TestFiles:
             "plateau (warning or worse): stop",
         ]
 
+    def test_rules_that_mail_are_rules_of_notify(self, file: Any) -> None:
+        rules = '[[diagnosis]]\non = ["plateau", "stuck"]\ndo = "mail"\n[notify]\nto = "me@lab.example"\n'
+        assert define(file(rules), Settings()).notify.on == ("finished", "failed", "plateau", "stuck")
+
     @pytest.mark.parametrize(
         ("rules", "says"),
         [

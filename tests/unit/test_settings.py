@@ -47,6 +47,10 @@ def test_the_environment_wins_over_the_nearest_file_and_that_over_the_users(
         ("notify_to = [1]", "notify_to is"),
         ("smtp_password = 7", "smtp_password is …"),
         ("queue = ", "labq.toml: Invalid value"),
+        ("notify_targets = 'slack://tokenA/tokenB'", "notify_targets is …; allowed: a table of names and URLs"),
+        ("[notify_targets]\nlab = 'tokenA/tokenB'", "notify_targets is …; lab is neither a URL of Apprise"),
+        ("[notify_targets]\n'a b' = 'slack://x'", "'a b' is no name for a chat target"),
+        ("[notify_targets]\nlab = 7", "lab is neither a URL of Apprise"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, text: str, says: str) -> None:
@@ -54,6 +58,24 @@ def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, text: str, says:
     with pytest.raises(BadSettings) as caught:
         load(tmp_path, {})
     assert str(tmp_path / "labq.toml") in str(caught.value)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "notify_to = ['me']",
+            "notify_to: 'me' is no e-mail address and no chat target of notify_targets; there are: none",
+        ),
+        ("notify_to = ['lap']\n[notify_targets]\nlab = 'env:LAB'", "did you mean 'lab'?"),
+        ("mail_most_mb = 0", "mail_most_mb is 0; allowed: 1 and more"),
+    ],
+)
+def test_who_cannot_be_told_is_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "labq.toml").write_text(text)
+    with pytest.raises(BadSettings) as caught:
+        load(tmp_path, {})
     assert says in str(caught.value)
 
 
@@ -77,3 +99,21 @@ def test_secrets_are_masked() -> None:
     assert mask_url("mongodb://me:hunter2@db/?replicaSet=rs0") == "mongodb://me:********@db/?replicaSet=rs0"
     assert mask_url("redis://:hunter2@queue:6379/0") == "redis://:********@queue:6379/0"
     assert mask_url("unix:///run/redis.sock") == "unix:///run/redis.sock"
+
+
+def test_chat_targets_of_user_and_project_add_up_and_show_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = tmp_path / "config" / "labq" / "labq.toml"
+    user.parent.mkdir(parents=True)
+    user.write_text(
+        '[notify_targets]\n"ntfy:phone" = "ntfys://user:tokenA@ntfy.sh/topic"\n"slack:lab" = "slack://old"\n'
+    )
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "labq.toml").write_text('notify_to = ["slack:lab"]\n[notify_targets]\n"slack:lab" = "file:~/.slack"\n')
+    read = load(tmp_path, {}).settings
+    assert read.notify_targets == {"ntfy:phone": "ntfys://user:tokenA@ntfy.sh/topic", "slack:lab": "file:~/.slack"}
+    text = shown("notify_targets", read.notify_targets)
+    assert text == "ntfy:phone = ntfys://********, slack:lab = file:~/.slack"
+    from_variable = load(tmp_path, {"LABQ_NOTIFY_TARGETS": '{"ntfy:phone": "env:PHONE"}'}).settings
+    assert from_variable.notify_targets == {"ntfy:phone": "env:PHONE", "slack:lab": "file:~/.slack"}

@@ -1,0 +1,1 @@
+"""What a message says, block by block: pure functions of a notice and its story."""

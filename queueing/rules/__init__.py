@@ -1,0 +1,1 @@
+"""Rules about who is told what, as people write them."""
