@@ -86,11 +86,11 @@ def hook() -> Iterator[Hook]:
 
 
 def settings(url: str, **changes: Any) -> Settings:
-    return Settings(notify_targets={"lab": url}, chat_timeout_s=2.0, **changes)
+    return Settings(notify_targets={"hook:lab": url}, chat_timeout_s=2.0, **changes)
 
 
 def test_the_same_content_arrives_shortened_with_its_picture(hook: Hook) -> None:
-    done = ChatSender(settings(hook.url())).send(CONTENT, Occasion.FAILED, "lab")
+    done = ChatSender(settings(hook.url())).send(CONTENT, Occasion.FAILED, "hook:lab")
     assert done.state is DeliveryState.SENT
     ((path, _, body),) = hook.requests
     told = json.loads(body)
@@ -107,14 +107,14 @@ def test_the_same_content_arrives_shortened_with_its_picture(hook: Hook) -> None
 
 def test_ntfy_gets_it_too(hook: Hook) -> None:
     url = f"ntfy://127.0.0.1:{hook.port}/lab-topic"
-    assert ChatSender(settings(url)).send(CONTENT, Occasion.FINISHED, "lab").state is DeliveryState.SENT
+    assert ChatSender(settings(url)).send(CONTENT, Occasion.FINISHED, "hook:lab").state is DeliveryState.SENT
     assert any(b"ValueError" in body or "lab-topic" in path for path, _, body in hook.requests)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
 def test_what_a_service_refuses_is_refused_without_a_token_in_the_words(hook: Hook, status: int) -> None:
     hook.status = status
-    done = ChatSender(settings(hook.url())).send(CONTENT, Occasion.FAILED, "lab")
+    done = ChatSender(settings(hook.url())).send(CONTENT, Occasion.FAILED, "hook:lab")
     assert done.state is DeliveryState.REFUSED
     assert f"error={status}" in done.said
     assert TOKEN not in done.said
@@ -124,12 +124,12 @@ def test_what_a_service_refuses_is_refused_without_a_token_in_the_words(hook: Ho
 def test_what_may_pass_is_tried_later(hook: Hook, status: int) -> None:
     hook.status = status
     with pytest.raises(ChatAway, match=f"error={status}"):
-        ChatSender(settings(hook.url())).send(CONTENT, Occasion.FAILED, "lab")
+        ChatSender(settings(hook.url())).send(CONTENT, Occasion.FAILED, "hook:lab")
 
 
 def test_a_picture_that_is_too_large_is_left_out(hook: Hook) -> None:
     hook.status = lambda body: 413 if b"base64" in body else 200  # type: ignore[assignment]
-    done = ChatSender(settings(hook.url())).send(CONTENT, Occasion.FAILED, "lab")
+    done = ChatSender(settings(hook.url())).send(CONTENT, Occasion.FAILED, "hook:lab")
     assert done.state is DeliveryState.SENT
     assert json.loads(hook.requests[-1][2])["attachments"] == []
 
@@ -139,11 +139,11 @@ def test_a_service_that_is_away_or_slow_is_given_up_in_time(hook: Hook) -> None:
         pass
     started = time.monotonic()
     with pytest.raises(ChatAway, match="lab: "):
-        ChatSender(settings(gone.url())).send(CONTENT, Occasion.FAILED, "lab")
+        ChatSender(settings(gone.url())).send(CONTENT, Occasion.FAILED, "hook:lab")
     hook.delay_s = 30.0
     with pytest.raises(ChatAway):
-        ChatSender(Settings(notify_targets={"lab": hook.url()}, chat_timeout_s=0.5)).send(
-            CONTENT, Occasion.FAILED, "lab"
+        ChatSender(Settings(notify_targets={"hook:lab": hook.url()}, chat_timeout_s=0.5)).send(
+            CONTENT, Occasion.FAILED, "hook:lab"
         )
     assert time.monotonic() - started < 15
 
@@ -152,7 +152,7 @@ def test_tokens_may_lie_in_a_file_or_a_variable(hook: Hook, tmp_path: Path, monk
     (tmp_path / "url").write_text(hook.url() + "\n")
     monkeypatch.setenv("LAB_CHAT_URL", hook.url())
     for named in (f"file:{tmp_path}/url", "env:LAB_CHAT_URL"):
-        assert ChatSender(settings(named)).send(CONTENT, Occasion.FAILED, "lab").state is DeliveryState.SENT
+        assert ChatSender(settings(named)).send(CONTENT, Occasion.FAILED, "hook:lab").state is DeliveryState.SENT
     assert len(hook.requests) == 2
 
 
@@ -166,15 +166,15 @@ def test_tokens_may_lie_in_a_file_or_a_variable(hook: Hook, tmp_path: Path, monk
 )
 def test_a_target_that_leads_nowhere_keeps_the_message(named: str, words: str) -> None:
     with pytest.raises(ChatAway, match=words):
-        ChatSender(settings(named)).send(CONTENT, Occasion.FAILED, "lab")
-    with pytest.raises(ChatAway, match="there are: lab"):
+        ChatSender(settings(named)).send(CONTENT, Occasion.FAILED, "hook:lab")
+    with pytest.raises(ChatAway, match="there are: hook:lab"):
         ChatSender(settings(named)).send(CONTENT, Occasion.FAILED, "slack:lab")
 
 
 def test_without_the_library_one_clear_line(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(ChatAway, match=r"pip install 'labq\[chat\]'"):
-        ChatSender(settings(hook.url())).send(CONTENT, Occasion.FAILED, "lab")
+        ChatSender(settings(hook.url())).send(CONTENT, Occasion.FAILED, "hook:lab")
 
 
 def written(store: Store, notice: Notice) -> Content:
@@ -184,7 +184,7 @@ def written(store: Store, notice: Notice) -> Content:
 def test_mail_and_chat_of_one_notice_are_delivered_each_by_itself(hook: Hook) -> None:
     hook.status = 503
     store = MemoryStore()
-    owe(store, a_notice(to=("me@lab.example", "lab")), a_notice("other", run="r", to=("lab",)))
+    owe(store, a_notice(to=("me@lab.example", "hook:lab")), a_notice("other", run="r", to=("hook:lab",)))
     with ScriptedSmtp() as server:
         chosen = settings(
             hook.url(), smtp_host="127.0.0.1", smtp_port=server.port, smtp_tls="none", mail_from="labq@lab.example"
@@ -194,7 +194,7 @@ def test_mail_and_chat_of_one_notice_are_delivered_each_by_itself(hook: Hook) ->
         assert len(hook.requests) == 1  # the other one does not ask a service that was away a moment ago
         first = store.notice("3f9k2m7qabcd-1-failed")
         assert {one.to: one.state for one in first.deliveries} == {
-            "me@lab.example": DeliveryState.SENT, "lab": DeliveryState.DEFERRED
+            "me@lab.example": DeliveryState.SENT, "hook:lab": DeliveryState.DEFERRED
         }  # fmt: skip
         assert first.state is NoticeState.OWED
         hook.status = 200

@@ -48,9 +48,9 @@ def test_the_environment_wins_over_the_nearest_file_and_that_over_the_users(
         ("smtp_password = 7", "smtp_password is …"),
         ("queue = ", "labq.toml: Invalid value"),
         ("notify_targets = 'slack://tokenA/tokenB'", "notify_targets is …; allowed: a table of names and URLs"),
-        ("[notify_targets]\nlab = 'tokenA/tokenB'", "notify_targets is …; lab is neither a URL of Apprise"),
+        ("[notify_targets]\n'x:lab' = 'tokenA/tokenB'", "notify_targets is …; x:lab is neither a URL of Apprise"),
         ("[notify_targets]\n'a b' = 'slack://x'", "'a b' is no name for a chat target"),
-        ("[notify_targets]\nlab = 7", "lab is neither a URL of Apprise"),
+        ("[notify_targets]\n'x:lab' = 7", "x:lab is neither a URL of Apprise"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, text: str, says: str) -> None:
@@ -66,9 +66,9 @@ def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, text: str, says:
     [
         (
             "notify_to = ['me']",
-            "notify_to: 'me' is no e-mail address and no chat target of notify_targets; there are: none",
+            "notify_to: 'me' is neither an e-mail address nor the name of a chat target, such as slack:lab",
         ),
-        ("notify_to = ['lap']\n[notify_targets]\nlab = 'env:LAB'", "did you mean 'lab'?"),
+        ("notify_to = ['x:lap']\n[notify_targets]\n'x:lab' = 'env:LAB'", "did you mean 'x:lab'?"),
         ("mail_most_mb = 0", "mail_most_mb is 0; allowed: 1 and more"),
     ],
 )
