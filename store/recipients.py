@@ -24,7 +24,8 @@ def recipient_mistake(recipient: str, targets: Collection[str] | None = None) ->
         return ""
     shown = repr(recipient[:80])
     if not is_target(recipient):
-        return f"{shown} is neither an e-mail address nor the name of a chat target, such as slack:lab (notify_targets in labq.toml)"
+        target = "the name of a chat target, such as slack:lab (notify_targets in labq.toml)"
+        return f"{shown} is neither an e-mail address nor {target}"
     if targets is None or recipient in targets:
         return ""
     near = get_close_matches(recipient, list(targets), n=1)
