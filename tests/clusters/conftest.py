@@ -1,0 +1,58 @@
+"""Real clusters: one of each kind per test process, started by the first test that wants it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "e2e"))
+
+from lab import Lab  # noqa: E402
+from processes import ClusterMissing  # noqa: E402
+from slurm_cluster import SlurmCluster  # noqa: E402
+
+from store.errors import ServerFailed  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def shared_slurm() -> Iterator[SlurmCluster]:
+    try:
+        made = SlurmCluster()
+        made.start()
+    except ClusterMissing as error:
+        pytest.skip(f"NO SLURM HERE: {error}")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def slurm(shared_slurm: SlurmCluster) -> Iterator[SlurmCluster]:
+    """Three nodes of four processors and two GPUs; the jobs of a test end with it."""
+    yield shared_slurm
+    shared_slurm.clear()
+
+
+@pytest.fixture(scope="module")
+def shared_lab() -> Iterator[Lab]:
+    try:
+        made = Lab()
+    except ServerFailed as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def lab(shared_lab: Lab) -> Iterator[Lab]:
+    """The module's lab, its servers running."""
+    shared_lab.up()
+    yield shared_lab
+    for process in shared_lab.processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+    shared_lab.processes.clear()
