@@ -9,11 +9,12 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "e2e"))
 
-from lab import Lab  # noqa: E402
-from processes import ClusterMissing  # noqa: E402
-from slurm_cluster import SlurmCluster  # noqa: E402
+from lab import Lab
+from processes import ClusterMissing
+from sge_cluster import SgeCluster
+from slurm_cluster import SlurmCluster
 
-from store.errors import ServerFailed  # noqa: E402
+from store.errors import ServerFailed
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,24 @@ def slurm(shared_slurm: SlurmCluster) -> Iterator[SlurmCluster]:
     """Three nodes of four processors and two GPUs; the jobs of a test end with it."""
     yield shared_slurm
     shared_slurm.clear()
+
+
+@pytest.fixture(scope="session")
+def shared_sge() -> Iterator[SgeCluster]:
+    try:
+        made = SgeCluster()
+        made.start()
+    except ClusterMissing as error:
+        pytest.skip(f"NO SGE HERE: {error}")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def sge(shared_sge: SgeCluster) -> Iterator[SgeCluster]:
+    """One node of four slots and two GPUs; the jobs of a test end with it."""
+    yield shared_sge
+    shared_sge.clear()
 
 
 @pytest.fixture(scope="module")
