@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from store.allocations import Allocation, Sighting
 from store.changes import Change, Changed
 from store.courses import Afoot, Asked, Course, Reached, Track, Watched
 from store.damage import Damage, Fault
@@ -404,6 +405,16 @@ class Store(Protocol):
 
     def sweep_standing(self, experiment: str) -> SweepStanding:
         """Whether every run of the experiment has ended. Reads all of its runs when it is so."""
+
+    # ── places asked of schedulers ──
+    def add_allocations(self, allocations: Sequence[Allocation]) -> None:
+        """Record them before they are asked for, created now; one that is there stays as it is."""
+
+    def allocations(self, over_within_s: float) -> list[Allocation]:
+        """Those that are not over, and those that have been for at most so many seconds; oldest first."""
+
+    def sight(self, sightings: Sequence[Sighting]) -> None:
+        """Record what is known of these allocations now, and when they first ran and ended; unknown ids are ignored."""
 
     # ── outbox ──
     def notices(self, run_id: str | None = None) -> list[Notice]:

@@ -1,5 +1,6 @@
 """The in-memory twin of the MongoDB store: the same promises, for tests and for reading what they are."""
 
+from store.memory.allocations import Allocations
 from store.memory.crew import Crew
 from store.memory.diagnoses import Diagnoses
 from store.memory.glances import Glances
@@ -12,5 +13,5 @@ from store.memory.telling import Tellings
 from store.memory.upkeep import Upkeep
 
 
-class MemoryStore(Overview, Upkeep, Stopping, Glances, Diagnoses, People, Crew, Tellings, Rules, Outbox):
+class MemoryStore(Overview, Upkeep, Stopping, Glances, Diagnoses, People, Crew, Allocations, Tellings, Rules, Outbox):
     """`store.store.Store` in one process: one mixin per concern, one lock."""

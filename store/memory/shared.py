@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from store.allocations import Allocation
 from store.courses import Course, Reached
 from store.errors import Superseded
 from store.events import Event
@@ -50,6 +51,7 @@ class Shared:
         self._locks: dict[str, Held] = {}
         self._workers: dict[str, Worker] = {}
         self._drains: dict[str, Drain] = {}
+        self._allocations: dict[str, Allocation] = {}
         self._events: list[Event] = []
         self._owed: dict[str, Owed] = {}
         self._remembered: dict[str, Remembered] = {}

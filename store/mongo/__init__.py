@@ -1,5 +1,6 @@
 """The store in MongoDB. Nothing outside this package and `store.servers` imports the driver."""
 
+from store.mongo.allocations import Allocations
 from store.mongo.client import connect
 from store.mongo.crew import Crew
 from store.mongo.damage import Damaged
@@ -19,8 +20,8 @@ from store.mongo.views import Views
 
 
 class MongoStore(
-    People, Outcomes, Damaged, Crew, Diagnoses, Outbox, Tellings, Rules, Overview, Glances, Views, StoppingRules,
-    Studies, Reports,
+    People, Outcomes, Damaged, Crew, Allocations, Diagnoses, Outbox, Tellings, Rules, Overview, Glances, Views,
+    StoppingRules, Studies, Reports,
 ):  # fmt: skip
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 

@@ -8,6 +8,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure
 
+from store.allocations import KEEP_S, Phase, Scheduler
 from store.errors import StoreFailed
 from store.logbook import say
 from store.mongo.client import Document, guarded
@@ -86,6 +87,12 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "workers": [IndexModel([("seen_at", _UP)])],
     "drains": [],
+    "allocations": [
+        IndexModel([("phase", _UP)]),
+        IndexModel(
+            [("ended_at", _UP)], expireAfterSeconds=KEEP_S, partialFilterExpression={"ended_at": {"$gt": _LONG_AGO}}
+        ),
+    ],
     "locks": [],
     "names": [],
     "views": [],
@@ -138,6 +145,14 @@ VALIDATORS: dict[str, dict[str, Any]] = {
             "params": {"bsonType": "object"},
             "state": {"enum": [state.value for state in TrialState]},
             "told": _STRING,
+        }
+    ),
+    "allocations": _object(
+        {
+            "_id": _STRING,
+            "submission": _STRING,
+            "scheduler": {"enum": [scheduler.value for scheduler in Scheduler]},
+            "phase": {"enum": [phase.value for phase in Phase]},
         }
     ),
     "outbox": _object({"_id": _STRING, "run": _STRING, "to": _ARRAY, "state": _STRING}),

@@ -1,0 +1,85 @@
+"""What is remembered of places for workers, over both stores."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from store.allocations import Allocation, Phase, Scheduler, Sighting
+from store.memory import MemoryStore
+from store.runs import Resources
+from store.store import Store
+
+ASKED = Allocation(
+    id="k3f9-0", submission="k3f9", scheduler=Scheduler.SLURM, cluster="triton", owner="me", queue="default",
+    offers=Resources(gpus=1, memory_bytes=12 * 10**9, time_s=14400), partition="gpu", log="/home/me/k3f9-0.log",
+)  # fmt: skip
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    if request.param == "mongo":
+        yield request.getfixturevalue("mongo_store")
+    else:
+        yield MemoryStore()
+
+
+def test_what_was_asked_for_is_read_again_with_the_time_of_the_server(store: Store) -> None:
+    store.add_allocations([])
+    store.add_allocations([ASKED, replace(ASKED, id="k3f9-1", run="aaaa")])
+    first, second = store.allocations(0)
+    assert first.created_at is not None
+    assert abs(first.created_at - store.now()) < timedelta(seconds=10)
+    assert first == replace(ASKED, created_at=first.created_at)
+    assert (second.id, second.run) == ("k3f9-1", "aaaa")
+
+
+def test_one_that_is_known_already_stays_as_it_is(store: Store) -> None:
+    store.add_allocations([ASKED])
+    store.sight([Sighting(id="k3f9-0", phase=Phase.RUNNING, job="12_0", node="n1")])
+    (before,) = store.allocations(0)
+    store.add_allocations([ASKED])
+    assert store.allocations(0) == [before]
+    assert before.job == "12_0"
+
+
+def test_its_life_is_remembered_with_the_scheduler_s_words(store: Store) -> None:
+    store.add_allocations([ASKED])
+    store.sight([Sighting(id="k3f9-0", phase=Phase.PENDING, job="12_0", says="Priority")])
+    (pending,) = store.allocations(0)
+    assert (pending.phase, pending.job, pending.says, pending.started_at) == (Phase.PENDING, "12_0", "Priority", None)
+    store.sight([Sighting(id="k3f9-0", phase=Phase.RUNNING, job="12_0", node="n1")])
+    (running,) = store.allocations(0)
+    assert (running.phase, running.node, running.says) == (Phase.RUNNING, "n1", "")
+    assert running.started_at is not None
+    store.sight([Sighting(id="k3f9-0", phase=Phase.ENDED, job="12_0", node="n1", says="TIMEOUT")])
+    (ended,) = store.allocations(60)
+    assert (ended.phase, ended.says, ended.started_at) == (Phase.ENDED, "TIMEOUT", running.started_at)
+    assert ended.ended_at is not None
+    assert ended.is_over
+
+
+def test_one_that_is_over_is_left_out_after_a_while_and_comes_back_when_it_lives(store: Store) -> None:
+    store.add_allocations([ASKED])
+    store.sight([Sighting(id="k3f9-0", phase=Phase.FAILED, says="not found")])
+    assert [one.id for one in store.allocations(60)] == ["k3f9-0"]
+    assert store.allocations(-60) == []
+    store.sight([Sighting(id="k3f9-0", phase=Phase.PENDING, job="12_0")])
+    (back,) = store.allocations(-60)
+    assert (back.phase, back.ended_at) == (Phase.PENDING, None)
+
+
+def test_the_time_of_the_end_is_that_of_the_first_sight_of_it(store: Store) -> None:
+    store.add_allocations([ASKED])
+    store.sight([Sighting(id="k3f9-0", phase=Phase.ENDED)])
+    (before,) = store.allocations(60)
+    store.sight([Sighting(id="k3f9-0", phase=Phase.ENDED, says="CANCELLED")])
+    (after,) = store.allocations(60)
+    assert after == replace(before, says="CANCELLED")
+
+
+def test_what_nobody_asked_for_is_not_sighted(store: Store) -> None:
+    store.sight([])
+    store.sight([Sighting(id="nobody-0", phase=Phase.RUNNING)])
+    assert store.allocations(60) == []
