@@ -20,7 +20,18 @@ from store.errors import BadSettings
 
 PROTOCOL_VARIABLES = frozenset(
     f"LABQ_{name}"
-    for name in ("RUN", "ATTEMPT", "DIR", "PARAMS", "EVENTS", "CHECKPOINTS", "RESUME", "RESUME_STEP", "SCALE")
+    for name in (
+        "RUN",
+        "ATTEMPT",
+        "DIR",
+        "PARAMS",
+        "EVENTS",
+        "CHECKPOINTS",
+        "RESUME",
+        "RESUME_STEP",
+        "SCALE",
+        "ALLOCATION",
+    )
 )
 """Variables of the reporter protocol: present when labq is called from inside a run, never settings."""
 
@@ -59,6 +70,23 @@ class Settings:
     notify_to: tuple[str, ...] = ()
     notify_poll_s: float = 2.0
     time_zone: str = ""
+    allocation_time_s: float = 4 * 3600.0
+    allocation_notice_s: float = 120.0
+    modules: tuple[str, ...] = ()
+    setup_lines: tuple[str, ...] = ()
+    node_labq: str = ""
+    slurm_partition: str = ""
+    slurm_account: str = ""
+    slurm_constraint: str = ""
+    slurm_options: tuple[str, ...] = ()
+    slurm_template: str = ""
+    sge_queue: str = ""
+    sge_project: str = ""
+    sge_slots: str = "smp"
+    sge_memory: str = "h_vmem"
+    sge_gpus: str = "gpu"
+    sge_options: tuple[str, ...] = ()
+    sge_template: str = ""
 
     @property
     def uses_embedded_mongo(self) -> bool:
@@ -122,6 +150,23 @@ DOCS: dict[str, str] = {
     "notify_to": "addresses told when an experiment names none",
     "notify_poll_s": "pause between two looks into the outbox",
     "time_zone": "of quiet hours and daily digests, such as Europe/Berlin; empty: that of this machine",
+    "allocation_time_s": "how long an allocation lasts when --time is not given",
+    "allocation_notice_s": "how long before its end the scheduler tells a worker",
+    "modules": "what `module load` loads before a worker starts in an allocation",
+    "setup_lines": "shell lines before a worker starts in an allocation",
+    "node_labq": "command that starts labq on the nodes; empty: this Python and this labq",
+    "slurm_partition": "Slurm partition (--partition)",
+    "slurm_account": "Slurm account (--account)",
+    "slurm_constraint": "Slurm constraint (--constraint)",
+    "slurm_options": "further options of sbatch, such as --qos=long",
+    "slurm_template": "file to be used for deploy/slurm.sh.in",
+    "sge_queue": "SGE queue (--partition)",
+    "sge_project": "SGE project (--account)",
+    "sge_slots": "SGE's parallel environment for several processors on one machine",
+    "sge_memory": "SGE's resource for memory, per slot",
+    "sge_gpus": "SGE's resource for GPUs",
+    "sge_options": "further options of qsub",
+    "sge_template": "file to be used for deploy/sge.sh.in",
 }
 
 SECRETS = frozenset({"smtp_password"})

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from store.logbook import open_logbook
 from store.settings import load
+from worker.cluster.words import duration, size
 
 
 def worker(options: argparse.Namespace) -> int:
@@ -24,6 +25,9 @@ def worker(options: argparse.Namespace) -> int:
         gpus=options.gpus,
         slots_per_gpu=options.slots_per_gpu,
         burst=options.burst,
+        cpus=options.cpus,
+        memory_bytes=size("--memory", options.memory),
+        idle_exit_s=duration("--idle-exit", options.idle_exit),
     )
     return Loop(settings, offer).run()
 
@@ -32,5 +36,8 @@ def _arguments(options: argparse.Namespace) -> list[str]:
     """The options of one of several workers."""
     arguments = [f"--gpus={options.gpus}", f"--slots-per-gpu={options.slots_per_gpu}"]
     arguments += [f"--tag={tag}" for tag in options.tag]
-    arguments += [f"--queue={options.queue}"] if options.queue else []
+    for name, value in (
+        ("queue", options.queue), ("cpus", options.cpus), ("memory", options.memory), ("idle-exit", options.idle_exit)
+    ):  # fmt: skip
+        arguments += [f"--{name}={value}"] if value else []
     return arguments + (["--burst"] if options.burst else [])

@@ -30,6 +30,8 @@ class Outcome(IntEnum):
     REFUSED = 15
     DRAINED = 16
     STUDY = 17
+    RAN_DRY = 18
+    """Some runs, then there was nothing to do."""
 
 
 @contextmanager

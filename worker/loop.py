@@ -1,5 +1,6 @@
 """A worker: waits for a ticket, looks, again. Redis away costs latency; MongoDB away costs waiting; neither ends it."""
 
+import math
 import os
 import signal
 import socket
@@ -41,6 +42,7 @@ ASKING = "labq-ask"
 """What the process of an optimizer's step is called."""
 
 
+_PROVING = (Outcome.RAN, Outcome.RAN_DRY, Outcome.NOTHING, Outcome.DRAINED)
 _IN_TROUBLE = (Outcome.STORE_AWAY, Outcome.TROUBLE, Outcome.HOPELESS)
 
 
@@ -57,6 +59,10 @@ class Offer:
     gpus: str = "auto"
     slots_per_gpu: int = 1
     burst: bool = False
+    cpus: int | None = None
+    """No more than these, and no more memory: what a batch job was given of its machine."""
+    memory_bytes: int | None = None
+    idle_exit_s: float | None = None
 
 
 def describe(offer: Offer) -> Worker:
@@ -68,9 +74,14 @@ def describe(offer: Offer) -> Worker:
         pid=os.getpid(),
         queues=(offer.queue,),
         tags=offer.tags,
-        cpus=os.cpu_count() or 1,
-        memory_bytes=total_memory_bytes(),
+        cpus=_at_most(offer.cpus, os.cpu_count() or 1),
+        memory_bytes=_at_most(offer.memory_bytes, total_memory_bytes()),
+        allocation=os.environ.get("LABQ_ALLOCATION", ""),
     )
+
+
+def _at_most(asked: int | None, there: int) -> int:
+    return there if asked is None else min(asked, there)
 
 
 class Loop:
@@ -91,12 +102,13 @@ class Loop:
         self._told_at: float | None = None
         self._mend = False
         self._failures = 0
+        self._idle_since = time.monotonic()
         self._proven = False
         self._asked = False
         self._tends = True
 
     def run(self) -> ExitCode:
-        """Until SIGTERM, Ctrl-C or `labq drain`; with `burst`, until there is nothing to do."""
+        """Until SIGTERM, Ctrl-C or `labq drain`; with `burst` or `idle_exit_s`, until there is nothing to do."""
         adopt_orphans()
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
@@ -114,7 +126,10 @@ class Loop:
                     break
                 if outcome is Outcome.HOPELESS:
                     return ExitCode.USER_ERROR
-                if self._offer.burst and outcome in (Outcome.NOTHING, Outcome.TROUBLE):
+                if self._offer.burst and outcome in (Outcome.NOTHING, Outcome.RAN_DRY, Outcome.TROUBLE):
+                    break
+                if self._idle_too_long(outcome):
+                    say("idle-exit", worker=self._worker.name, idle_s=self._offer.idle_exit_s)
                     break
         except _Leave:
             pass
@@ -128,7 +143,18 @@ class Loop:
         self._failures = self._failures + 1 if failed else 0
         if failed:
             return min(0.1 * 4.0 ** (self._failures - 1), self._settings.look_s)
-        return 0.0 if outcome is Outcome.RAN else self._settings.look_s
+        return 0.0 if outcome is Outcome.RAN else min(self._settings.look_s, max(0.0, self._may_idle_s()))
+
+    def _idle_too_long(self, outcome: Outcome) -> bool:
+        """A worker that cannot reach MongoDB, or that refuses what it is given, is idle, too."""
+        if outcome in (Outcome.RAN, Outcome.RAN_DRY, Outcome.CRASHED):
+            self._idle_since = time.monotonic()
+        return self._may_idle_s() <= 0
+
+    def _may_idle_s(self) -> float:
+        """How long it may still wait for work."""
+        allowed_s = self._offer.idle_exit_s
+        return math.inf if allowed_s is None else self._idle_since + allowed_s - time.monotonic()
 
     # ── waiting ──
     def _wait(self, wait_s: float) -> None:
@@ -173,7 +199,7 @@ class Loop:
             outcome = self._in_a_fork(self._inside_the_fork)
             self._asked = False
             outcome = Outcome.RAN if outcome is Outcome.STUDY else outcome
-        self._proven = self._proven or outcome in (Outcome.RAN, Outcome.NOTHING, Outcome.DRAINED)
+        self._proven = self._proven or outcome in _PROVING
         self._mend = outcome is Outcome.CRASHED or (self._mend and outcome in _IN_TROUBLE)
         if (outcome is Outcome.STORE_AWAY) != self._store_is_away:
             self._store_is_away = outcome is Outcome.STORE_AWAY
@@ -243,8 +269,12 @@ class Loop:
         Not for long: a fresh process has leaked nothing.
         """
         fresh_until = time.monotonic() + _FRESH_S
+        has_run = False
         while True:
             outcome, may_go_on = self._one_look(station, gpus)
+            if outcome is Outcome.NOTHING and has_run:
+                outcome = Outcome.RAN_DRY
+            has_run = has_run or outcome is Outcome.RAN
             if not may_go_on or station.requests.waiting() or time.monotonic() > fresh_until:
                 station.tickets.drop()
                 return outcome

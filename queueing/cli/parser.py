@@ -338,7 +338,10 @@ def _worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slots-per-gpu", type=_positive, default=1, metavar="N", help="runs that may share a GPU, memory permitting"
     )
+    parser.add_argument("--cpus", type=_positive, metavar="N", help="offer no more processors (default: all there are)")
+    parser.add_argument("--memory", metavar="SIZE", help="offer no more memory, such as 12GB (default: all there is)")
     parser.add_argument("--burst", action="store_true", help="leave when there is nothing to do")
+    parser.add_argument("--idle-exit", metavar="TIME", help="leave after this time without work, such as 10m")
 
 
 def _notify(parser: argparse.ArgumentParser) -> None:
