@@ -18,7 +18,7 @@
     ├── Unavailable               a server is away or cannot start; exit code 3
     │   ├── StoreUnavailable      MongoDB does not answer
     │   ├── DoorbellUnavailable   Redis does not answer
-    │   ├── SchedulerUnavailable  Slurm or SGE does not answer
+    │   ├── SchedulerUnavailable  a cluster's scheduler does not answer
     │   └── ServerFailed          an embedded server did not come up
     ├── StoreFailed               MongoDB answered with an error that nobody expected
     ├── Superseded                the run has moved on: this attempt may change nothing any more
@@ -133,7 +133,7 @@ class DoorbellUnavailable(Unavailable):
 
 
 class SchedulerUnavailable(Unavailable):
-    """Slurm or SGE does not answer in time."""
+    """A cluster's scheduler is not there, does not answer in time, or answers with an error: its own words."""
 
 
 class ServerFailed(Unavailable):

@@ -1,1 +1,1 @@
-"""Workers on other machines, or in the background of this one: what gives them places, and how it is asked."""
+"""Schedulers of clusters: each behind one file, every call of their programmes with a time-out."""
