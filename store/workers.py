@@ -23,8 +23,8 @@ class Worker:
     """Where its run directories are."""
     disk_floor_bytes: int = 0
     """With less than this it begins no run."""
-    allocation: str = ""
-    """The place that a scheduler gave it (`store.allocations`)."""
+    place: str = ""
+    """The place that was asked for it: the id of an allocation (`store.allocations`)."""
     run: str | None = None
     seen_at: datetime | None = None
 

@@ -76,7 +76,7 @@ def describe(offer: Offer) -> Worker:
         tags=offer.tags,
         cpus=_at_most(offer.cpus, os.cpu_count() or 1),
         memory_bytes=_at_most(offer.memory_bytes, total_memory_bytes()),
-        allocation=os.environ.get("LABQ_ALLOCATION", ""),
+        place=os.environ.get("LABQ_ALLOCATION", ""),
     )
 
 

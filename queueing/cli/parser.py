@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+from queueing.cli.places_options import workers_actions
 from queueing.cli.results_options import results_options
 
 _Option = Callable[[argparse.ArgumentParser], None]
@@ -88,7 +89,12 @@ def _looking(verb: _Verb) -> None:
     verb("checkpoint", "queueing.cli.checkpoint:checkpoint", "fetch a run's checkpoint", _run, _best, _into)
     verb("sample", "queueing.cli.trainer:sample", "draw sentences from a language model's run", _run, _sample)
     verb("why", "queueing.cli.why:explain", "say what a run waits for", _run)
-    verb("workers", "queueing.cli.workers:workers", "list workers: what they have, what they do")
+    verb(
+        "workers",
+        "worker.cluster.cli:workers",
+        "list workers; start, stop them on clusters",
+        workers_actions,
+    )
 
 
 def _changing(verb: _Verb) -> None:

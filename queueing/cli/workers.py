@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from queueing.cli.context import opened_doorbell, opened_store, print_json, settings
+from queueing.cli.places import SHOW_OVER_S, places_table, workers_in, worth_showing
 from queueing.cli.words import ago
 from queueing.people import asked_by, drain, is_meant
 from queueing.units import format_duration, format_size, parse_duration
@@ -22,14 +23,21 @@ def workers(options: argparse.Namespace) -> int:
     chosen = settings()
     with opened_store(chosen) as store:
         found, orders, now = store.workers(_STALE_S), store.drains(), store.now()
+        places = worth_showing(store.allocations(SHOW_OVER_S))
+    inside = workers_in(places, found)
     if options.json:
         rows = [{"worker": one, "doing": _doing(one, orders, now, chosen)} for one in found]
-        print_json({"workers": rows, "drains": orders})
+        asked = [{"allocation": one, "worker": inside[one.id].name if one.id in inside else None} for one in places]
+        print_json({"workers": rows, "drains": orders, "allocations": asked})
         return ExitCode.OK
     if not found:
         print("no worker lives; start one: labq worker")
     else:
         _print_table(found, orders, now, chosen)
+    if places:
+        from rich.console import Console
+
+        Console().print("", places_table(places, inside, now), sep="\n")
     for order in orders:
         print(_order_words(order, now))
     return ExitCode.OK

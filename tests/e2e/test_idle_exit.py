@@ -29,7 +29,7 @@ def test_the_time_of_a_run_is_no_idle_time(lab: Lab) -> None:
 def test_a_worker_offers_no_more_than_it_was_told(lab: Lab) -> None:
     worker = lab.worker("--cpus", "1", "--memory", "1GB", LABQ_ALLOCATION="k3f9-0")
     (found,) = until(lambda: [one for one in lab.store.workers(60) if one.pid == worker.pid], what="the worker")
-    assert (found.cpus, found.memory_bytes, found.allocation) == (1, 10**9, "k3f9-0")
+    assert (found.cpus, found.memory_bytes, found.place) == (1, 10**9, "k3f9-0")
 
 
 def test_wrong_limits_are_named(lab: Lab) -> None:

@@ -1,13 +1,43 @@
 """Slurm: the only file that calls its programmes."""
 
+import functools
+import math
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from store.errors import SchedulerUnavailable
-from worker.cluster.command import answer
+from queueing.units import format_duration
+from store.allocations import Phase, Scheduler
+from store.errors import SchedulerUnavailable, SubmissionRefused, UserError
+from store.identity import user_name
+from store.settings import Settings
+from worker.cluster.cluster import Job
+from worker.cluster.command import SUBMIT_S, Answer, answer, ask
+from worker.cluster.place import Batch, Place, title
 from worker.cluster.remaining import Remaining
+from worker.cluster.script import read_template, slurm_script
 
 ENDLESS = frozenset({"UNLIMITED", "NOT_SET"})
+
+_PHASES = {
+    **dict.fromkeys(
+        ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"), Phase.PENDING
+    ),
+    **dict.fromkeys(("FAILED", "BOOT_FAIL", "OUT_OF_MEMORY", "LAUNCH_FAILED", "RECONFIG_FAIL"), Phase.FAILED),
+    **dict.fromkeys(
+        ("COMPLETED", "CANCELLED", "TIMEOUT", "PREEMPTED", "NODE_FAIL", "DEADLINE", "REVOKED"), Phase.ENDED
+    ),
+}
+"""Every other state has a node and is not over."""
+
+_FULL = re.compile(
+    "submit limit|MaxSubmit|max submit|job count|temporarily unable to accept|QOSMax|AssocMax|AssocGrp|QOSGrp",
+    re.IGNORECASE,
+)
+"""In refusals that fewer jobs, or the same later, would not meet."""
+
+_AWAY = re.compile("Unable to contact|Connection (refused|timed out)|Socket timed out|Zero Bytes", re.IGNORECASE)
+_CANCEL_AT_ONCE = 500
 
 
 # ── time ──
@@ -48,3 +78,135 @@ def seconds(text: str) -> float | None:
         raise SchedulerUnavailable(f"a duration that is not understood: {text!r}")
     days, hours, minutes, rest = (int(part or 0) for part in found.groups())
     return float(((days * 24 + hours) * 60 + minutes) * 60 + rest)
+
+
+# ── places for workers ──
+class Slurm:
+    """The cluster of the user's Slurm commands (SLURM_CONF, PATH)."""
+
+    scheduler = Scheduler.SLURM
+
+    def __init__(self, settings: Settings) -> None:
+        self._template = settings.slurm_template
+
+    def name(self) -> str:
+        """ClusterName of slurm.conf."""
+        return self._config("ClusterName")
+
+    def most_at_once(self) -> int:
+        """Indices go up to MaxArraySize - 1. 0 means that there are no arrays."""
+        return max(1, int(self._config("MaxArraySize")))
+
+    def hosts(self, place: Place) -> frozenset[str]:
+        """Host names of the partition's nodes: several nodes may share one."""
+        which = [f"--partition={place.partition}"] if place.partition else []
+        return frozenset(_asked(["sinfo", "-h", "-N", "-o", "%n", *which]).out.split())
+
+    def check(self, place: Place) -> None:
+        """Slurm itself would, as most are set up, take such jobs and let them wait for ever."""
+        lines = _asked(["sinfo", "-h", "-o", "%R|%l|%a"]).out.split()
+        partitions = {name: (limit, state) for name, limit, state in (line.split("|") for line in lines)}
+        if not place.partition:
+            return
+        if unknown := [name for name in place.partition.split(",") if name not in partitions]:
+            raise UserError(f"Slurm has no partition {unknown[0]!r}; there are: {', '.join(sorted(partitions))}")
+        chosen = [(name, *partitions[name]) for name in place.partition.split(",")]
+        if all(state != "up" for _, _, state in chosen):
+            raise UserError(f"partition {chosen[0][0]} is {chosen[0][2]}")
+        longest_s = max(_seconds(limit) for _, limit, _ in chosen)
+        if place.time_s is not None and place.time_s > longest_s:
+            asked, allowed = format_duration(place.time_s), format_duration(longest_s)
+            raise UserError(f"--time is {asked}; partition {place.partition} allows {allowed} at most")
+
+    def script(self, place: Place, batch: Batch) -> str:
+        """The file deploy/slurm.sh.in, or the user's, filled in."""
+        return slurm_script(place, batch, read_template(self.scheduler, self._template))
+
+    def submit(self, script: str, submission: str, count: int, env: Mapping[str, str]) -> list[str]:
+        """One array, also for one task: then all numbers look alike."""
+        command = ["sbatch", "--parsable", f"--job-name={title(submission)}", f"--array=0-{count - 1}"]
+        try:
+            answer = ask(command, of="Slurm", timeout_s=SUBMIT_S, env={**_own_environment(), **env}, stdin=script)
+        except SchedulerUnavailable as error:
+            if _FULL.search(str(error)):  # sbatch waits by itself when Slurm has too many jobs
+                raise SubmissionRefused(f"Slurm takes no more jobs: {error}", full=True) from error
+            raise
+        found = re.search(r"^(\d+)(;\S+)?$", answer.out, re.MULTILINE)
+        if answer.code != 0 or found is None:
+            raise _refusal(answer)
+        return [f"{found[1]}_{task}" for task in range(count)]
+
+    def jobs(self) -> list[Job]:
+        """Those that ended less than MinJobAge (five minutes) ago are among them."""
+        listed = _asked(["squeue", "-r", "-h", "-t", "all", "-u", user_name(), "-o", "%i|%T|%N|%j|%r"])
+        return [job for line in listed.out.splitlines() if (job := _job(line)) is not None]
+
+    def keep_from_coming_back(self, numbers: Sequence[str]) -> None:
+        """What has ended meanwhile does not come back anyway."""
+        for number in numbers:
+            ask(["scontrol", "update", f"jobid={number}", "requeue=0"], of="Slurm")
+
+    def cancel(self, numbers: Sequence[str]) -> None:
+        """By the hundreds."""
+        for start in range(0, len(numbers), _CANCEL_AT_ONCE):
+            answer = ask(["scancel", *numbers[start : start + _CANCEL_AT_ONCE]], of="Slurm")
+            if _AWAY.search(answer.err):
+                raise SchedulerUnavailable(f"Slurm does not answer: {answer.words}")
+
+    def _config(self, key: str) -> str:
+        found = re.search(rf"^{key}\s*= (\S+)", self._configuration, re.MULTILINE)
+        if found is None:
+            raise SchedulerUnavailable(f"scontrol show config does not tell {key}")
+        return found[1]
+
+    @functools.cached_property
+    def _configuration(self) -> str:
+        return _asked(["scontrol", "show", "config"]).out
+
+
+def _asked(command: Sequence[str]) -> Answer:
+    """A look that must succeed."""
+    answer = ask(command, of="Slurm")
+    if answer.code != 0:
+        raise SchedulerUnavailable(f"Slurm does not answer: {answer.words}")
+    return answer
+
+
+def _refusal(answer: Answer) -> Exception:
+    words = answer.words.replace("sbatch: error: ", "").replace("Batch job submission failed: ", "")
+    if _AWAY.search(answer.err):
+        return SchedulerUnavailable(f"Slurm does not answer: {words}")
+    return SubmissionRefused(f"Slurm refused: {words}", full=_FULL.search(words) is not None)
+
+
+def _job(line: str) -> Job | None:
+    """A line of squeue; None for a job that is none of ours."""
+    number, state, nodes, title, reason = line.split("|", 4)
+    found = re.fullmatch(r"\d+(?:_(\d+))?", number)
+    if found is None or not title.startswith("labq-"):
+        return None
+    phase = _PHASES.get(state, Phase.RUNNING)
+    says = {Phase.RUNNING: "" if state == "RUNNING" else state}.get(phase, state)
+    if phase is Phase.PENDING:
+        says = "" if reason == "None" else reason
+    elif phase is Phase.FAILED and reason not in ("None", ""):
+        says = f"{state}: {reason}"
+    return Job(number=number, title=title, task=int(found[1] or 0), phase=phase, says=says, node=nodes)
+
+
+def _seconds(limit: str) -> float:
+    """`1-02:30:00`, `30:00`, `infinite`."""
+    if limit in ("infinite", "UNLIMITED", "n/a"):
+        return math.inf
+    days, _, clock = limit.rpartition("-")
+    parts = [int(part) for part in clock.split(":")]
+    while len(parts) < 3:
+        parts.insert(0, 0)
+    return int(days or 0) * 86400 + parts[0] * 3600 + parts[1] * 60 + parts[2]
+
+
+def _own_environment() -> dict[str, str]:
+    """Without what describes the job that we may be in ourselves: the new one would inherit its limits."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return dict(os.environ)
+    return {name: v for name, v in os.environ.items() if not name.startswith("SLURM_") or name == "SLURM_CONF"}

@@ -1,0 +1,142 @@
+"""Asking a scheduler for places: recorded first, asked for, the answer recorded.
+
+Whoever is killed in between leaves a record that is `submitting`: whoever looks next finds the job by its name.
+"""
+
+import secrets
+import string
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from store.allocations import Allocation, Phase, Scheduler, Sighting
+from store.errors import SchedulerUnavailable, SubmissionRefused
+from store.identity import user_name
+from store.settings import Settings
+from store.store import Store
+from worker.cluster.cluster import Cluster
+from worker.cluster.handing import handed_over, labq_command, logs_folder, make_logs_folder
+from worker.cluster.local import Local
+from worker.cluster.place import Batch, Place
+from worker.cluster.reach import check_reach
+from worker.cluster.sge import Sge
+from worker.cluster.slurm import Slurm
+
+_LETTERS = string.ascii_lowercase + string.digits
+SMALLER = "asked for again in smaller arrays"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Ids of the places that the scheduler took, and its words when it took fewer than were wanted."""
+
+    ids: tuple[str, ...] = ()
+    refusal: str = ""
+
+
+def cluster_of(scheduler: Scheduler, settings: Settings) -> Cluster:
+    """The one that this machine's commands speak to."""
+    kinds: dict[Scheduler, Callable[[], Cluster]] = {
+        Scheduler.SLURM: lambda: Slurm(settings),
+        Scheduler.SGE: lambda: Sge(settings),
+        Scheduler.LOCAL: Local,
+    }
+    return kinds[scheduler]()
+
+
+class Submitter:
+    """Asks one cluster for places, with the settings that their workers get."""
+
+    def __init__(self, store: Store, cluster: Cluster, settings: Settings) -> None:
+        self._store, self._cluster, self._settings = store, cluster, settings
+        self._exports, self._secrets = handed_over(settings)
+
+    def check(self, place: Place) -> None:
+        """Raises UserError when jobs would never start, or would not reach the servers; SchedulerMissing."""
+        self._cluster.check(place)
+        check_reach(self._settings, self._cluster.hosts(place))
+
+    def script(self, place: Place, submission: str, runs: Sequence[str] = ()) -> str:
+        """What would be submitted."""
+        return self._cluster.script(place, self._batch(submission, runs))
+
+    def ask(self, place: Place, count: int, runs: Sequence[str] = ()) -> Asked:
+        """For `count` places, or one for each of the runs, in arrays as large as the cluster takes them.
+
+        A full cluster is asked for fewer, until it takes not even one. Raises SubmissionRefused when it takes none,
+        SchedulerUnavailable.
+        """
+        make_logs_folder(self._settings)
+        taken: list[str] = []
+        size = most = self._cluster.most_at_once()
+        while len(taken) < count:
+            size = min(size, count - len(taken), most)
+            try:
+                taken += self._one_array(place, size, runs[len(taken) : len(taken) + size])
+            except SubmissionRefused as error:
+                if not error.full or (size == 1 and not taken):
+                    raise
+                if size == 1:
+                    return Asked(ids=tuple(taken), refusal=str(error))
+                size //= 2
+        return Asked(ids=tuple(taken))
+
+    def _one_array(self, place: Place, size: int, runs: Sequence[str]) -> list[str]:
+        submission = new_submission()
+        script = self._cluster.script(place, self._batch(submission, runs))
+        wanted = self._wanted(place, submission, size, runs)
+        self._store.add_allocations(wanted)
+        try:
+            numbers = self._cluster.submit(script, submission, size, self._secrets)
+        except SubmissionRefused as error:
+            self._record_refusal(wanted, error, is_last=not error.full or size == 1)
+            raise
+        except SchedulerUnavailable as error:
+            raise SchedulerUnavailable(
+                f"{error}; if it took the jobs all the same, labq workers will show them"
+            ) from error
+        phase = Phase.RUNNING if self._cluster.scheduler is Scheduler.LOCAL else Phase.PENDING
+        self._store.sight([Sighting(id=one.id, phase=phase, job=job) for one, job in zip(wanted, numbers, strict=True)])
+        return [one.id for one in wanted]
+
+    def _record_refusal(self, wanted: Sequence[Allocation], error: SubmissionRefused, *, is_last: bool) -> None:
+        phase, says = (Phase.FAILED, str(error)) if is_last else (Phase.ENDED, SMALLER)
+        self._store.sight([Sighting(id=one.id, phase=phase, says=says) for one in wanted])
+
+    def _wanted(self, place: Place, submission: str, size: int, runs: Sequence[str]) -> list[Allocation]:
+        logs = logs_folder(self._settings)
+        asked = Allocation(
+            id="",
+            submission=submission,
+            scheduler=self._cluster.scheduler,
+            cluster=self._cluster.name(),
+            owner=user_name(),
+            queue=place.queue,
+            offers=place.offers,
+            partition=place.partition,
+        )
+        return [
+            replace(
+                asked,
+                id=f"{submission}-{task}",
+                log=str(logs / f"{submission}-{task}.log"),
+                run=runs[task] if runs else None,
+            )
+            for task in range(size)
+        ]
+
+    def _batch(self, submission: str, runs: Sequence[str]) -> Batch:
+        return Batch(
+            submission=submission,
+            folder=str(Path.cwd()),
+            logs=str(logs_folder(self._settings)),
+            labq=labq_command(self._settings),
+            exports=self._exports,
+            handed_over=tuple(sorted(self._secrets)),
+            runs=tuple(runs),
+        )
+
+
+def new_submission() -> str:
+    """A name that no other has."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(8))
