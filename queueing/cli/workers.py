@@ -37,7 +37,7 @@ def workers(options: argparse.Namespace) -> int:
     if places:
         from rich.console import Console
 
-        Console().print("", places_table(places, inside, now), sep="\n")
+        Console().print("", places_table(places), sep="\n")
     for order in orders:
         print(_order_words(order, now))
     return ExitCode.OK
@@ -109,7 +109,9 @@ def _print_table(found: Sequence[Worker], orders: Sequence[Drain], now: datetime
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("worker", "queue", "tags", "gpus", "cpus", "memory", "doing", "seen", box=None, pad_edge=False)
+    place = ["place"] if any(worker.place for worker in found) else []
+    names = ("worker", "queue", "tags", "gpus", "cpus", "memory", "doing", "seen", *place)
+    table = Table(*names, box=None, pad_edge=False)
     for worker in found:
         table.add_row(
             worker.name,
@@ -120,6 +122,7 @@ def _print_table(found: Sequence[Worker], orders: Sequence[Drain], now: datetime
             format_size(worker.memory_bytes),
             _doing(worker, orders, now, chosen),
             ago(worker.seen_at or now, now),
+            *([worker.place] if place else []),
         )
     Console().print(table)
 

@@ -10,7 +10,7 @@ from worker.cluster.place import Batch, Place
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One task of an array, as the scheduler sees it. `title` is its name, `task` counts from 0."""
+    """One task of an array, as the scheduler sees it. `title` is its name, `task` is its place in it."""
 
     number: str
     title: str
@@ -24,6 +24,8 @@ class Cluster(Protocol):
     """Methods raise SchedulerMissing, SchedulerUnavailable."""
 
     scheduler: Scheduler
+    first_task: int
+    """From what it counts the tasks of an array."""
 
     def name(self) -> str:
         """Which of several clusters of this kind it is."""

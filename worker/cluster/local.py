@@ -23,6 +23,7 @@ class Local:
     """This machine as a cluster that has a place for everybody."""
 
     scheduler = Scheduler.LOCAL
+    first_task = 0
 
     def name(self) -> str:
         """The machine."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from store.allocations import Allocation, Phase, Sighting
+from store.allocations import OVER, Allocation, Phase, Sighting
 from worker.cluster.cluster import Job
 from worker.cluster.place import title
 
@@ -24,7 +24,7 @@ def reconcile(known: Sequence[Allocation], jobs: Sequence[Job], now: datetime) -
     news = []
     for one in known:
         job = by_number.get(one.job) or by_name.get((title(one.submission), task_of(one)))
-        seen = _seen(one, job) if job is not None else _missed(one, now)
+        seen = _missed(one, now) if job is None else _seen(one, job)
         if seen is not None and seen != _known(one):
             news.append(seen)
     return news
@@ -35,7 +35,9 @@ def task_of(allocation: Allocation) -> int:
     return int(allocation.id.rpartition("-")[2])
 
 
-def _seen(one: Allocation, job: Job) -> Sighting:
+def _seen(one: Allocation, job: Job) -> Sighting | None:
+    if one.is_over and job.phase in OVER:
+        return None  # what was said at its end, such as why it was refused, says more than what is left of the job
     return Sighting(id=one.id, phase=job.phase, job=job.number, node=job.node or one.node, says=job.says)
 
 

@@ -58,13 +58,13 @@ def slurm_script(place: Place, batch: Batch, template: Template) -> str:
 
 
 def sge_script(place: Place, batch: Batch, template: Template, resources: "SgeNames") -> str:
-    """SGE counts the tasks of an array from 1; labq counts from 0. Raises UserError."""
+    """SGE counts the tasks of an array from 1. Raises UserError."""
     return _filled(
         template,
         {
             **_common(place, batch),
             "directives": "\n".join(f"#$ {line}" for line in _sge_options(place, batch, resources)),
-            "task": _task(batch, "$((SGE_TASK_ID - 1))"),
+            "task": _task(batch, "$SGE_TASK_ID", first=1),
         },
     )
 
@@ -191,9 +191,9 @@ def worker_command(place: Place, batch: Batch) -> list[str]:
     return [quote(word) for word in words] + (['--run-only="${runs[task]}"'] if batch.runs else [])
 
 
-def _task(batch: Batch, index: str) -> str:
+def _task(batch: Batch, index: str, first: int = 0) -> str:
     lines = [f"task={index}", f"export LABQ_ALLOCATION={batch.submission}-$task"]
-    return "\n".join([*lines, f"runs=({' '.join(batch.runs)})"] if batch.runs else lines)
+    return "\n".join([*lines, f"runs=({' '.join(['-'] * first + list(batch.runs))})"] if batch.runs else lines)
 
 
 def _filled(template: Template, values: dict[str, str]) -> str:

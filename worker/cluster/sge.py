@@ -101,6 +101,7 @@ class Sge:
     """The cluster of the user's SGE commands (SGE_ROOT, SGE_CELL, PATH)."""
 
     scheduler = Scheduler.SGE
+    first_task = 1
 
     def __init__(self, settings: Settings) -> None:
         self._template = settings.sge_template
@@ -203,7 +204,7 @@ def _jobs(listed: ElementTree.Element) -> Iterator[cluster.Job]:
         node = one.findtext("queue_name", "").partition("@")[2]
         for task in _tasks(one.findtext("tasks", "1")):
             phase, says = _phase(letters)
-            yield cluster.Job(number=f"{number}.{task}", title=title, task=task - 1, phase=phase, says=says, node=node)
+            yield cluster.Job(number=f"{number}.{task}", title=title, task=task, phase=phase, says=says, node=node)
 
 
 def _phase(letters: str) -> tuple[Phase, str]:

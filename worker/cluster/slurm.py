@@ -85,6 +85,7 @@ class Slurm:
     """The cluster of the user's Slurm commands (SLURM_CONF, PATH)."""
 
     scheduler = Scheduler.SLURM
+    first_task = 0
 
     def __init__(self, settings: Settings) -> None:
         self._template = settings.slurm_template

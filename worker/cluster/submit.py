@@ -104,7 +104,7 @@ class Submitter:
         self._store.sight([Sighting(id=one.id, phase=phase, says=says) for one in wanted])
 
     def _wanted(self, place: Place, submission: str, size: int, runs: Sequence[str]) -> list[Allocation]:
-        logs = logs_folder(self._settings)
+        logs, first = logs_folder(self._settings), self._cluster.first_task
         asked = Allocation(
             id="",
             submission=submission,
@@ -118,11 +118,11 @@ class Submitter:
         return [
             replace(
                 asked,
-                id=f"{submission}-{task}",
-                log=str(logs / f"{submission}-{task}.log"),
-                run=runs[task] if runs else None,
+                id=f"{submission}-{first + place_in}",
+                log=str(logs / f"{submission}-{first + place_in}.log"),
+                run=runs[place_in] if runs else None,
             )
-            for task in range(size)
+            for place_in in range(size)
         ]
 
     def _batch(self, submission: str, runs: Sequence[str]) -> Batch:
