@@ -75,3 +75,26 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
             process.kill()
         process.wait()
     shared_lab.processes.clear()
+
+
+@pytest.fixture
+def slurm_lab(lab: Lab, slurm: SlurmCluster) -> Iterator[Lab]:
+    """A lab whose `labq` speaks to Slurm. Its jobs end before its servers do."""
+    yield from _with(lab, slurm.env, "SLURM_CONF")
+    slurm.clear()
+
+
+@pytest.fixture
+def sge_lab(lab: Lab, sge: SgeCluster) -> Iterator[Lab]:
+    """A lab whose `labq` speaks to SGE."""
+    yield from _with(lab, sge.env, "SGE_")
+    sge.clear()
+
+
+def _with(lab: Lab, env: dict[str, str], prefix: str) -> Iterator[Lab]:
+    lab.store.database["workers"].delete_many({})
+    lab.store.database["allocations"].delete_many({})
+    before = dict(lab.env)
+    lab.env |= {name: value for name, value in env.items() if name.startswith(prefix)}
+    yield lab
+    lab.env = before

@@ -100,24 +100,25 @@ class Slurm:
 
     def hosts(self, place: Place) -> frozenset[str]:
         """Host names of the partition's nodes: several nodes may share one."""
-        which = [f"--partition={place.partition}"] if place.partition else []
-        return frozenset(_asked(["sinfo", "-h", "-N", "-o", "%n", *which]).out.split())
+        lines = [line.split("|") for line in _asked(["sinfo", "-h", "-N", "-o", "%n|%P"]).out.split()]
+        return frozenset(host for host, partition in lines if _is_meant(partition, place))
 
     def check(self, place: Place) -> None:
         """Slurm itself would, as most are set up, take such jobs and let them wait for ever."""
-        lines = _asked(["sinfo", "-h", "-o", "%R|%l|%a"]).out.split()
-        partitions = {name: (limit, state) for name, limit, state in (line.split("|") for line in lines)}
-        if not place.partition:
-            return
-        if unknown := [name for name in place.partition.split(",") if name not in partitions]:
-            raise UserError(f"Slurm has no partition {unknown[0]!r}; there are: {', '.join(sorted(partitions))}")
-        chosen = [(name, *partitions[name]) for name in place.partition.split(",")]
+        lines = [line.split("|") for line in _asked(["sinfo", "-h", "-o", "%P|%l|%a"]).out.split()]
+        there = sorted({name.rstrip("*") for name, _, _ in lines})
+        if unknown := [name for name in place.partition.split(",") if name and name not in there]:
+            raise UserError(f"Slurm has no partition {unknown[0]!r}; there are: {', '.join(there)}")
+        chosen = [line for line in lines if _is_meant(line[0], place)]
+        if not chosen:
+            raise UserError(f"this Slurm has no default partition: --partition {', '.join(there)}")
+        name = ",".join(partition.rstrip("*") for partition, _, _ in chosen)
         if all(state != "up" for _, _, state in chosen):
-            raise UserError(f"partition {chosen[0][0]} is {chosen[0][2]}")
+            raise UserError(f"partition {name} is {chosen[0][2]}; there are: {', '.join(there)}")
         longest_s = max(_seconds(limit) for _, limit, _ in chosen)
         if place.time_s is not None and place.time_s > longest_s:
             asked, allowed = format_duration(place.time_s), format_duration(longest_s)
-            raise UserError(f"--time is {asked}; partition {place.partition} allows {allowed} at most")
+            raise UserError(f"--time is {asked}; partition {name} allows {allowed} at most")
 
     def script(self, place: Place, batch: Batch) -> str:
         """The file deploy/slurm.sh.in, or the user's, filled in."""
@@ -193,6 +194,11 @@ def _job(line: str) -> Job | None:
     elif phase is Phase.FAILED and reason not in ("None", ""):
         says = f"{state}: {reason}"
     return Job(number=number, title=title, task=int(found[1] or 0), phase=phase, says=says, node=nodes)
+
+
+def _is_meant(partition: str, place: Place) -> bool:
+    """Slurm marks its default partition with a star."""
+    return partition.rstrip("*") in place.partition.split(",") if place.partition else partition.endswith("*")
 
 
 def _seconds(limit: str) -> float:
