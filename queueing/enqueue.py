@@ -137,6 +137,7 @@ def _experiment(definition: Definition, now: Any) -> Experiment:
         tags=definition.tags,
         created_at=now,
         stopping=definition.stopping,
+        trainer=definition.task.trainer,
     )
 
 

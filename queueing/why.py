@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from queueing.people import is_meant
+from queueing.time_needed import needed_of, span_of, too_little_time
 from queueing.units import format_duration, format_size
 from store.events import Event
 from store.runs import Refusal, Run, short
+from store.spans import Pace, is_worth
 from store.states import State, Wish
 from store.workers import Drain, Worker, fits
 
@@ -34,6 +36,7 @@ class Cause(StrEnum):
     NO_WORKER_HAS_ALL = "no-worker-has-all"
     DRAINING = "draining"
     REFUSED = "refused"
+    NO_TIME = "no-time"
     GPU_BUSY = "gpu-busy"
     BUSY = "busy"
     BEHIND = "behind"
@@ -52,7 +55,10 @@ class Because:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What there is to know. `ahead`: queued runs that are claimed before this one; `now`: the server's clock."""
+    """What there is to know. `ahead`: queued runs that are claimed before this one; `now`: the server's clock.
+
+    `paces`: of the newest attempts of its experiment; `ours`: a built-in trainer; `margin_s`: setting `until_margin_s`.
+    """
 
     run: Run
     now: datetime
@@ -62,6 +68,9 @@ class Situation:
     ahead: int = 0
     redis_answers: bool = True
     look_s: float = 10.0
+    paces: tuple[Pace, ...] = ()
+    ours: bool = False
+    margin_s: float = 15.0
 
 
 def why(found: Situation) -> list[Because]:
@@ -213,6 +222,14 @@ def _among(found: Situation, fitting: Sequence[Worker]) -> Iterator[Because]:
             text=f"every worker that fits is leaving: {names}",
             advice="start another: labq worker",
         )
+        return
+    needed = needed_of(run, found.paces, ours=found.ours)
+    spans = [(worker, span_of(worker, found.now, found.margin_s)) for worker in staying]
+    staying = [worker for worker, span in spans if span is None or is_worth(span, needed)]
+    if not staying:
+        text = too_little_time(needed, [span for _, span in spans if span is not None])
+        advice = f"start one with more time: labq worker --queue {run.queue}"
+        yield Because(cause=Cause.NO_TIME, text=text, advice=advice)
         return
     yield from _refusals(run, staying, found.now)
     willing = [worker for worker in staying if _refusal(run, worker, found.now) is None]

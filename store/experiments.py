@@ -22,3 +22,5 @@ class Experiment:
     """The table [stopping] of the newest file; None: no run is stopped early."""
     peaks: Peaks = field(default_factory=Peaks)
     """The most that any of its runs used: written by the workers, never by an enqueue."""
+    trainer: str | None = None
+    """The built-in trainer of the newest file; None: a command."""

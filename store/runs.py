@@ -9,6 +9,7 @@ from typing import Any
 
 from store.judged import Judged
 from store.samples import Peaks
+from store.spans import Outlook, Pace
 from store.states import Reason, State, Wish
 
 
@@ -120,6 +121,7 @@ class Ending:
     signal: int | None = None
     peak_memory_bytes: int | None = None
     message: str = ""
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +227,8 @@ class Run:
     refusals: tuple[Refusal, ...] = ()
     history: tuple[Attempt, ...] = ()
     judged: Judged = field(default_factory=Judged)
+    outlook: Outlook | None = None
+    """What its attempts say of the next one; None: none has ended yet, or it begins from scratch."""
 
 
 SHORT_ID_LENGTH = 8

@@ -57,6 +57,7 @@ class Settings:
     sample_s: float = 10.0
     samples_keep_s: float = 14 * 86400.0
     disk_floor_mb: int = 200
+    until_margin_s: float = 15.0
     smtp_host: str = ""
     smtp_port: int = 0
     smtp_tls: str = "starttls"
@@ -137,6 +138,7 @@ DOCS: dict[str, str] = {
     "sample_s": "pause between two looks at what a run uses of its machine",
     "samples_keep_s": "how long these looks are kept; the peaks stay with the run",
     "disk_floor_mb": "free disk without which a worker begins no run, in MB",
+    "until_margin_s": "kept free before the end of a worker's time (at most a twelfth of it)",
     "smtp_host": "SMTP server; empty: mails become .eml files in mail_dir",
     "smtp_port": "SMTP port; 0: 465 with smtp_tls=tls, 587 with starttls, 25 with none",
     "smtp_tls": "tls | starttls | none",

@@ -25,6 +25,7 @@ from store.query import Condition, Names, Order
 from store.rules import Mute, RuleBook, Scope
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
 from store.samples import Peaks, Sample
+from store.spans import Pace, Span
 from store.states import Reason, State, Wish
 from store.studies import Study, StudyState, Trial
 from store.telling import Owed, Remembered, SweepStanding, Telling
@@ -189,8 +190,11 @@ class Store(Protocol):
         """Forget a view; False when there was none."""
 
     # ── an attempt's life ──
-    def claim(self, worker: Worker, lease_s: float) -> Run | None:
-        """Take the best eligible run (priority, then age) that fits the worker, or None."""
+    def claim(self, worker: Worker, lease_s: float, span: Span | None = None) -> Run | None:
+        """Take the best eligible run (priority, then age) that fits the worker, or None.
+
+        With a span, of a worker whose time ends: only a run that is worth beginning in it (`store.spans.is_worth`).
+        """
 
     def begin(self, run_id: str, attempt: int, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run:
         """Start from this checkpoint: points reported after it are dropped, they will be made again."""
@@ -237,6 +241,12 @@ class Store(Protocol):
 
     def peaks(self, experiment: str) -> Peaks:
         """The most that any run of the experiment used."""
+
+    def note_pace(self, experiment: str, pace: Pace) -> None:
+        """Keep how fast an attempt went; the newest `spans.KEPT` of an experiment are kept."""
+
+    def paces(self, experiment: str) -> tuple[Pace, ...]:
+        """How fast the newest attempts of the experiment's runs went, oldest first."""
 
     # ── repair ──
     def expired(self, limit: int = 100) -> list[Run]:

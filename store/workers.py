@@ -26,6 +26,12 @@ class Worker:
     place: str = ""
     """The place that was asked for it: the id of an allocation (`store.allocations`)."""
     run: str | None = None
+    allocation: str = ""
+    """What a scheduler lent it: `slurm:12`, `slurm:12_3` (a task of an array), `sge:55`; empty: nothing."""
+    until: datetime | None = None
+    """When its time ends, on the server's clock; None: it has no end."""
+    whole_s: float | None = None
+    """How long its time was in all, in seconds."""
     seen_at: datetime | None = None
 
 

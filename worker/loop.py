@@ -31,8 +31,9 @@ from worker.quick_start import Proven, starter
 from worker.rounds import Rounds
 from worker.rundir import sweep
 from worker.station import Station
-from worker.stopping import STOP_SIGNALS, Requests, means_hurry
+from worker.stopping import HURRY, STOP_SIGNALS, Requests, means_hurry, passed_on
 from worker.supervisor import Supervisor
+from worker.term import Term
 from worker.tickets import Tickets
 
 _REDIS_RETRY_S = 1.0
@@ -87,9 +88,9 @@ def _at_most(asked: int | None, there: int) -> int:
 class Loop:
     """The worker's own process: single-threaded, no MongoDB; each look happens in a fork."""
 
-    def __init__(self, settings: Settings, offer: Offer) -> None:
-        self._settings, self._offer = settings, offer
-        self._worker = describe(offer)
+    def __init__(self, settings: Settings, offer: Offer, term: Term) -> None:
+        self._settings, self._offer, self._term = settings, offer, term
+        self._worker = replace(describe(offer), allocation=term.allocation)
         preload()
         prepare_to_connect()
         starter()
@@ -108,7 +109,7 @@ class Loop:
         self._tends = True
 
     def run(self) -> ExitCode:
-        """Until SIGTERM, Ctrl-C or `labq drain`; with `burst` or `idle_exit_s`, until there is nothing to do."""
+        """Until SIGTERM, Ctrl-C, `labq drain` or the end of its time; or until it is idle (`burst`, `idle_exit_s`)."""
         adopt_orphans()
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
@@ -119,8 +120,12 @@ class Loop:
         try:
             while not self._stopping:
                 self._wait(self._pause_after(outcome))
+                if not self._stopping and self._time_is_over():
+                    break
                 if not self._stopping:
                     outcome = self._look()
+                if outcome is Outcome.TIME_OVER:
+                    break
                 if outcome is Outcome.DRAINED:
                     say("drained", worker=self._worker.name)
                     break
@@ -163,7 +168,8 @@ class Loop:
         try:
             if self._stopping:
                 return
-            self._ring_or_pause(wait_s)
+            idle_s = self._term.idle_s()
+            self._ring_or_pause(wait_s if idle_s is None else min(wait_s, idle_s))
         finally:
             self._idle = False
 
@@ -188,6 +194,14 @@ class Loop:
                 warn("redis-away", worker=self._worker.name, error=error)
             self._bell, self._bell_is_away = None, True
             time.sleep(min(wait_s, _REDIS_RETRY_S))
+
+    def _time_is_over(self) -> bool:
+        """Whether nothing can be begun any more."""
+        self._term.refresh()
+        if self._term.idle_s() != 0:
+            return False
+        say("time-over", worker=self._worker.name, allocation=self._term.allocation or "--until")
+        return True
 
     # ── looking ──
     def _look(self) -> Outcome:
@@ -237,6 +251,9 @@ class Loop:
             gpus = gpus_here(self._offer.gpus)
             free = gpus_free(self._settings, gpus, self._offer.slots_per_gpu)
             store = connect(self._settings)
+            if self._term.span() is not None:
+                self._term.compare(store.now())
+            self._term.keep_asking()
         except StoreUnavailable as error:
             if not self._store_is_away:
                 warn("no-store", worker=self._worker.name, error=error)
@@ -259,6 +276,7 @@ class Loop:
             tickets=Tickets(doorbell),
             packages=Packages(store, self._settings.home / "cache"),
             proven=Proven(),
+            term=self._term,
         )
         threading.Thread(target=self._sweep_beside, name="sweeper", daemon=True).start()
         return self._looks(station, gpus)
@@ -293,7 +311,7 @@ class Loop:
             self._repair(station)
             if self._studies_want_more(station):
                 return Outcome.STUDY, False
-            claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
+            claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu, self._term.span())
             if claimed is None:
                 return Outcome.NOTHING, False
             station.tickets.claimed(claimed.run)
@@ -303,7 +321,7 @@ class Loop:
             outcome = supervisor.carry_out()
             if supervisor.is_known:
                 with suppress(LabqError):
-                    if store.seen(with_disk(worker, self._settings)) is not None:
+                    if store.seen(self._term.shown(with_disk(worker, self._settings))) is not None:
                         return Outcome.DRAINED, False
             return outcome, outcome is Outcome.RAN and supervisor.may_be_followed and not gpus
         except Superseded:
@@ -320,7 +338,7 @@ class Loop:
         """Once a second: say that this worker lives, and hear whether it should."""
         if not station.presence.is_due():
             return False
-        if (order := station.store.seen(with_disk(station.worker, self._settings))) is not None:
+        if (order := station.store.seen(self._term.shown(with_disk(station.worker, self._settings)))) is not None:
             say("told-to-leave", worker=self._worker.name, target=order.target, by=order.by, since=order.from_at)
             return True
         station.tickets.drop()
@@ -362,11 +380,12 @@ class Loop:
     def _on_signal(self, number: int, _frame: object) -> None:
         """First request: the run checkpoints and goes back into the queue. Second: it goes at once."""
         now = time.monotonic()
-        hurry = means_hurry(number, None if self._told_at is None else now - self._told_at)
+        since_s = None if self._told_at is None else now - self._told_at
+        hurry = means_hurry(number, since_s, in_a_job=bool(self._term.allocation))
         self._told_at = self._told_at or now
         self._stopping = True
         if self._horse is not None:
-            self._horse.stop(hurry=hurry)
+            self._horse.stop(HURRY if hurry else passed_on(number))
         elif self._idle:
             raise _Leave
 

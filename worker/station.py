@@ -10,6 +10,7 @@ from worker.packages import Packages
 from worker.quick_start import Proven
 from worker.rounds import Rounds
 from worker.stopping import Requests
+from worker.term import Term
 from worker.tickets import Tickets
 
 
@@ -27,3 +28,4 @@ class Station:
     tickets: Tickets
     packages: Packages
     proven: Proven
+    term: Term

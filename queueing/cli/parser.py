@@ -348,6 +348,9 @@ def _worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", metavar="SIZE", help="offer no more memory, such as 12GB (default: all there is)")
     parser.add_argument("--burst", action="store_true", help="leave when there is nothing to do")
     parser.add_argument("--idle-exit", metavar="TIME", help="leave after this time without work, such as 10m")
+    parser.add_argument(
+        "--until", metavar="TIME", help="leave by then: +4h, 18:00, 2026-11-22T04:00; in Slurm and SGE jobs it is known"
+    )
 
 
 def _notify(parser: argparse.ArgumentParser) -> None:

@@ -39,6 +39,9 @@ def situation(store: Store, chosen: Settings, name: str) -> Situation:
         ahead=store.ahead(run),
         redis_answers=_redis_answers(chosen),
         look_s=chosen.look_s,
+        paces=store.paces(run.experiment),
+        ours=run.task.trainer is not None,
+        margin_s=chosen.until_margin_s,
     )
 
 

@@ -67,7 +67,7 @@ def drain_workers(options: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def seconds_until(text: str, now: datetime) -> float:
+def seconds_until(text: str, now: datetime, option: str = "--at") -> float:
     """`2h30m`, `18:00` (the next one), `2026-11-22 06:00`: how long from now. Raises UserError."""
     allowed = "allowed: a duration such as 2h, a time such as 18:00, or a date and time such as 2026-11-22 06:00"
     if clock := re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip()):
@@ -79,10 +79,10 @@ def seconds_until(text: str, now: datetime) -> float:
         try:
             return parse_duration(text)
         except ValueError:
-            raise UserError(f"--at {text!r}; {allowed}") from None
+            raise UserError(f"{option} {text!r}; {allowed}") from None
     then = then.replace(tzinfo=now.tzinfo) if then.tzinfo is None else then
     if then <= now:
-        raise UserError(f"--at {text!r} is over already; {allowed}")
+        raise UserError(f"{option} {text!r} is over already; {allowed}")
     return (then - now).total_seconds()
 
 
@@ -110,7 +110,8 @@ def _print_table(found: Sequence[Worker], orders: Sequence[Drain], now: datetime
     from rich.table import Table
 
     place = ["place"] if any(worker.place for worker in found) else []
-    names = ("worker", "queue", "tags", "gpus", "cpus", "memory", "doing", "seen", *place)
+    lent = ["allocation", "time left"] if any(worker.until or worker.allocation for worker in found) else []
+    names = ("worker", "queue", "tags", "gpus", "cpus", "memory", "doing", "seen", *place, *lent)
     table = Table(*names, box=None, pad_edge=False)
     for worker in found:
         table.add_row(
@@ -123,8 +124,17 @@ def _print_table(found: Sequence[Worker], orders: Sequence[Drain], now: datetime
             _doing(worker, orders, now, chosen),
             ago(worker.seen_at or now, now),
             *([worker.place] if place else []),
+            *([worker.allocation, time_left(worker, now)] if lent else []),
         )
     Console().print(table)
+
+
+def time_left(worker: Worker, now: datetime) -> str:
+    """Until its time ends: `3h 10m`, `over`; empty: it has no end."""
+    if worker.until is None:
+        return ""
+    left_s = (worker.until - now).total_seconds()
+    return format_duration(left_s) if left_s > 0 else "over"
 
 
 def _doing(worker: Worker, orders: Sequence[Drain], now: datetime, chosen: Settings) -> str:

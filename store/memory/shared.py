@@ -19,6 +19,7 @@ from store.occasions import Occasion
 from store.rules import Mute, RuleBook
 from store.runs import Artifact, Checkpoint, Run
 from store.samples import Peaks, Sample
+from store.spans import Pace
 from store.states import State
 from store.studies import Study, Trial
 from store.telling import Owed, Remembered
@@ -59,6 +60,7 @@ class Shared:
         self._mutes: dict[str, Mute] = {}
         self._samples: dict[str, list[tuple[Sample, datetime]]] = defaultdict(list)
         self._peaks: dict[str, Peaks] = defaultdict(Peaks)
+        self._paces: dict[str, tuple[Pace, ...]] = {}
         self._views: dict[tuple[str, str], View] = {}
         self._metric_names: dict[str, set[str]] = defaultdict(set)
         self._param_names: dict[str, set[str]] = defaultdict(set)

@@ -25,6 +25,12 @@ QUEUE_ORDER = [("state", _UP), ("queue", _UP), ("priority", _DOWN), ("queued_at"
 CLAIM_ORDER = [*QUEUE_ORDER[:2], ("resources", _UP), *QUEUE_ORDER[2:]]
 """A worker looks only among runs whose demands it meets, however many others come before them."""
 
+SPAN_ORDER = [*QUEUE_ORDER[:2], ("experiment", _UP), ("resources", _UP), *QUEUE_ORDER[2:]]
+"""For a worker whose time ends: experiments that take too long are no obstacle, however many runs they have."""
+
+TRIED = "outlook.wasted_s"
+"""Every run has it that was interrupted before."""
+
 _BY_AGE = (("queued_at", _UP), ("index", _UP), ("_id", _UP))
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,6 +40,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("key", _UP)], unique=True),
         IndexModel(QUEUE_ORDER),
         IndexModel(CLAIM_ORDER),
+        IndexModel(SPAN_ORDER, name="spans", partialFilterExpression={"state": State.QUEUED.value}),
+        IndexModel(
+            [*QUEUE_ORDER, ("_id", _UP)],
+            name="tried",
+            partialFilterExpression={"state": State.QUEUED.value, TRIED: {"$gte": 0}},
+        ),
         IndexModel([*_BY_AGE]),
         IndexModel([("state", _UP), *_BY_AGE]),
         IndexModel([("experiment", _UP), ("state", _UP), *_BY_AGE]),

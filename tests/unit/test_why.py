@@ -10,6 +10,7 @@ from queueing.why import Cause, Situation, why
 from store.events import Event
 from store.judged import Judged, Ruling
 from store.runs import Attempt, Ending, Lease, Progress, Refusal, Resources, Run, Task
+from store.spans import Pace
 from store.states import Reason, State, Wish
 from store.workers import Drain, Worker
 
@@ -154,6 +155,29 @@ SITUATIONS: dict[str, tuple[Situation, list[Cause], str]] = {
         waiting(BUSY, ahead=3),
         [Cause.BUSY, Cause.BEHIND],
         "3 queued runs come first in queue default",
+    ),
+    "its worker has too little time": (
+        waiting(replace(WORKER, until=later(2400), whole_s=14400.0), resources=Resources(time_s=11400.0)),
+        [Cause.NO_TIME],
+        "it needs about 3h 10m; the only worker that fits has 40m left",
+    ),
+    "one of two workers has the time": (
+        waiting(replace(WORKER, until=later(2400), whole_s=14400.0), WORKER, resources=Resources(time_s=11400.0)),
+        [Cause.NEXT],
+        "gpu1-7 is idle",
+    ),
+    "its like keep no checkpoints": (
+        replace(waiting(replace(WORKER, until=later(600), whole_s=3600.0)), paces=(Pace(took_s=1800.0),)),
+        [Cause.NO_TIME],
+        "it needs about 33m and its like store no checkpoints; the only worker that fits has 10m left",
+    ),
+    "not worth the start any more": (
+        replace(
+            waiting(*[replace(WORKER, name=f"gpu1-{n}", until=later(60 * n), whole_s=3600.0) for n in (1, 2)]),
+            paces=(Pace(start_s=60.0, saves=True),),
+        ),
+        [Cause.NO_TIME],
+        "worth it with about 4m to work; of the workers that fit the one with the most time has 2m left",
     ),
     "somebody is about to take it": (waiting(WORKER), [Cause.NEXT], "gpu1-7 is idle and takes it within 10s"),
     "Redis is away": (waiting(WORKER, redis=False), [Cause.REDIS_AWAY, Cause.NEXT], "Redis does not answer"),
