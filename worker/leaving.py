@@ -10,6 +10,7 @@ from worker.pacing import Pacing
 from worker.stopping import Requests
 from worker.term import Term
 
+_ASLEEP_S = 60.0
 _LEAST_S = 1.0
 """Whoever stores what is left tries at least that long."""
 
@@ -24,6 +25,10 @@ class Leaving:
         """Until the child must be asked to leave because the worker's time ends."""
         span = self._term.span()
         return math.inf if span is None else self._pacing.ask_in_s(span)
+
+    def look_in_s(self) -> float:
+        """Until somebody should ask again: a machine that slept has less time left than was waited for."""
+        return min(self.ask_in_s(), math.inf if self._term.span() is None else _ASLEEP_S)
 
     def gone_in_s(self) -> float:
         """Until a child that was asked must be gone."""

@@ -73,6 +73,7 @@ class Supervisor:
         self._run, self._gpus, self._objection = claimed.run, claimed.gpus, claimed.objection
         self._clock = ServerClock(self._run.history[-1].started_at)  # it was claimed this moment
         self._term = station.term
+        self._term.listen(self._requests.wake)
         known = self._run.outlook.pace if self._run.outlook is not None else Pace()
         self._pacing = Pacing(self._run.task.grace_s, known)
         self._leaving = Leaving(self._run, self._term, self._pacing, self._requests)

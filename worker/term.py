@@ -34,6 +34,10 @@ class _End:
     whole_s: float
 
 
+def _nobody() -> None:
+    """Nobody waits for the end."""
+
+
 class Term:
     """One per worker; the process of a look goes on with a copy."""
 
@@ -52,6 +56,7 @@ class Term:
         self._is_known = self._lent is not None
         self._ask_at = clock() + (_OFTEN_S if self._is_known else 0.0)
         self._skew_s = 0.0
+        self._tell: Callable[[], None] = _nobody
         self.notice_s: float | None = None
 
     # ── asking ──
@@ -73,6 +78,10 @@ class Term:
         if self._granted is not None:
             start(threading.Thread(target=self._work, name="term", daemon=True))
 
+    def listen(self, tell: Callable[[], None]) -> None:
+        """`tell` is called, from that thread, when the end has been moved."""
+        self._tell = tell
+
     def _work(self) -> None:
         while True:
             time.sleep(max(0.1, min(_OFTEN_S, self._ask_at - self._clock())))
@@ -86,6 +95,7 @@ class Term:
             left_s = self.left_s()
             left = "endless" if left_s is None else f"{left_s:.0f}"
             say("end-changed" if self._is_known else "end-known", allocation=self.allocation, left_s=left)
+            self._tell()
         self._is_known = True
 
     def _pause_s(self) -> float:

@@ -15,9 +15,6 @@ from worker.stopping import Requests
 
 _REASONS = {Call.CANCEL: Reason.STOPPED, Call.LEAVE: Reason.DRAINED, Call.DISK_FULL: Reason.DISK_FULL}
 
-_TERM_S = 60.0
-"""So often the worker's time is looked at: a limit may have been changed."""
-
 
 class Watch:
     """Why the attempt has to stop, as far as anybody has said so: signals, the threads beside it, limits.
@@ -107,4 +104,4 @@ class Watch:
             return max(0.0, min(kill_at - now, look_s, self._leaving.gone_in_s()))
         limit_s = self._run.resources.time_s
         deadlines = [keeper.stop_at] + ([started_at + limit_s] if limit_s is not None else [])
-        return max(0.0, min(min(deadlines) - now, look_s, self._leaving.ask_in_s(), _TERM_S))
+        return max(0.0, min(min(deadlines) - now, look_s, self._leaving.look_in_s()))
