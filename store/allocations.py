@@ -48,6 +48,8 @@ class Allocation:
     partition: str = ""
     run: str | None = None
     """The one run that it is for."""
+    scaled: bool = False
+    """Asked for by `labq scale`, which may give it back while it waits."""
     log: str = ""
     job: str = ""
     phase: Phase = Phase.SUBMITTING

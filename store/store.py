@@ -23,7 +23,7 @@ from store.notices import Notice
 from store.outcomes import Outcome
 from store.query import Condition, Names, Order
 from store.rules import Mute, RuleBook, Scope
-from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
+from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Resources, Run
 from store.samples import Peaks, Sample
 from store.spans import Pace, Span
 from store.states import Reason, State, Wish
@@ -417,6 +417,9 @@ class Store(Protocol):
         """Whether every run of the experiment has ended. Reads all of its runs when it is so."""
 
     # ── places asked of schedulers ──
+    def demands(self, queue: str, limit: int) -> dict[Resources, int]:
+        """How many runs of a queue could be claimed now, by what they ask for, each counted up to `limit`."""
+
     def add_allocations(self, allocations: Sequence[Allocation]) -> None:
         """Record them before they are asked for, created now; one that is there stays as it is."""
 

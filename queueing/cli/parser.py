@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
-from queueing.cli.places_options import workers_actions
+from queueing.cli.places_options import scale_options, workers_actions
 from queueing.cli.results_options import results_options
 
 _Option = Callable[[argparse.ArgumentParser], None]
@@ -57,6 +57,12 @@ def _work(verb: _Verb) -> None:
     """Queueing runs, carrying them out, telling of them."""
     verb("enqueue", "queueing.cli.enqueue:enqueue_file", "queue the runs of an experiment file", _file, _dry_run)
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
+    verb(
+        "scale",
+        "worker.cluster.scale_cli:scale",
+        "as many workers as the queue can use",
+        scale_options,
+    )
     verb(
         "study", "queueing.cli.study:show_study", "how a study stands: best trials, importances, budget", _study, _plots
     )

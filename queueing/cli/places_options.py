@@ -23,6 +23,17 @@ def workers_actions(parser: argparse.ArgumentParser) -> None:
     stop.add_argument("--now", action="store_true", help="runs checkpoint and go back to the queue, not end first")
 
 
+def scale_options(parser: argparse.ArgumentParser) -> None:
+    """`labq scale`."""
+    on_option(parser, "where", required=True)
+    parser.add_argument(
+        "--max", type=_count, required=True, metavar="N", help="never more places, waiting ones counted"
+    )
+    place_options(parser)
+    parser.add_argument("--every", metavar="TIME", help="pause between two rounds (default 15s)")
+    parser.add_argument("--once", action="store_true", help="one round, then leave")
+
+
 def _action(
     actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, target: str, summary: str
 ) -> argparse.ArgumentParser:

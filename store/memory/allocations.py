@@ -1,15 +1,23 @@
 """Places asked of schedulers."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from store.allocations import OVER, Allocation, Phase, Sighting
-from store.memory.shared import Shared
+from store.memory.shared import Shared, claimable
+from store.runs import Resources
 
 
 class Allocations(Shared):
     """One record per place."""
+
+    def demands(self, queue: str, limit: int) -> dict[Resources, int]:
+        """How many runs of a queue could be claimed now, by what they ask for."""
+        now = self.now()
+        waiting = [run for run in self._runs.values() if run.queue == queue and claimable(run, now)]
+        return {wanted: min(count, limit) for wanted, count in Counter(run.resources for run in waiting).items()}
 
     def add_allocations(self, allocations: Sequence[Allocation]) -> None:
         """Record them; one that is there stays as it is."""

@@ -7,13 +7,29 @@ from pymongo import UpdateOne
 from store.allocations import OVER, Allocation, Phase, Sighting
 from store.mongo.client import Connected, Document, guarded
 from store.mongo.codec import from_document, plain, to_document
+from store.mongo.schema import CLAIM_ORDER
+from store.runs import Resources
+from store.states import State
 
+DUE: Document = {"$or": [{"$eq": ["$not_before", None]}, {"$lte": ["$not_before", "$$NOW"]}]}
 _TIMES = ("created_at", "started_at", "ended_at")
 _OVER = sorted(phase.value for phase in OVER)
 
 
 class Allocations(Connected):
     """One document per place. Those that are over leave of themselves after a while (a TTL index)."""
+
+    @guarded
+    def demands(self, queue: str, limit: int) -> dict[Resources, int]:
+        """The different demands are few: a distinct scan of the index of the claims, then a short count of each."""
+        runs = self.database["runs"]
+        waiting: Document = {"state": State.QUEUED.value, "queue": queue}
+        counts: dict[Resources, int] = {}
+        for demand in runs.distinct("resources", waiting):
+            due = {**waiting, "resources": demand, "$expr": DUE}
+            wanted = from_document(Resources, demand)
+            counts[wanted] = counts.get(wanted, 0) + runs.count_documents(due, limit=limit, hint=CLAIM_ORDER)
+        return {wanted: count for wanted, count in counts.items() if count}
 
     @guarded
     def add_allocations(self, allocations: Sequence[Allocation]) -> None:

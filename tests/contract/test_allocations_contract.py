@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from store.allocations import Allocation, Phase, Scheduler, Sighting
 from store.memory import MemoryStore
-from store.runs import Resources
+from store.runs import Resources, Run, Task
 from store.store import Store
+from store.workers import Worker
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ASKED = Allocation(
     id="k3f9-0", submission="k3f9", scheduler=Scheduler.SLURM, cluster="triton", owner="me", queue="default",
     offers=Resources(gpus=1, memory_bytes=12 * 10**9, time_s=14400), partition="gpu", log="/home/me/k3f9-0.log",
@@ -83,3 +85,24 @@ def test_what_nobody_asked_for_is_not_sighted(store: Store) -> None:
     store.sight([])
     store.sight([Sighting(id="nobody-0", phase=Phase.RUNNING)])
     assert store.allocations(60) == []
+
+
+def a_run(name: str, **changes: object) -> Run:
+    run = Run(id=name, key=name, experiment="exp", params={}, task=Task(command=("true",), workdir="/"), queued_at=NOW)
+    return replace(run, **changes)
+
+
+def test_what_queued_runs_ask_for_is_counted(store: Store) -> None:
+    gpu = Resources(gpus=1, tags=("a100",))
+    store.add_runs([a_run(f"plain{number}") for number in range(5)])
+    store.add_runs([a_run("gpu1", resources=gpu), a_run("gpu2", resources=gpu), a_run("other", queue="night")])
+    assert store.demands("default", 100) == {Resources(): 5, gpu: 2}
+    assert store.demands("default", 3) == {Resources(): 3, gpu: 2}
+    assert store.demands("nobody", 100) == {}
+
+
+def test_runs_that_are_claimed_or_back_off_ask_for_nothing(store: Store) -> None:
+    store.add_runs([a_run("one"), a_run("two", not_before=NOW + timedelta(days=36500))])
+    assert store.demands("default", 100) == {Resources(): 1}
+    assert store.claim(Worker(name="w", host="h", pid=1), 60) is not None
+    assert store.demands("default", 100) == {}

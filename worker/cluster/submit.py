@@ -60,7 +60,7 @@ class Submitter:
         """What would be submitted."""
         return self._cluster.script(place, self._batch(submission, runs))
 
-    def ask(self, place: Place, count: int, runs: Sequence[str] = ()) -> Asked:
+    def ask(self, place: Place, count: int, runs: Sequence[str] = (), *, scaled: bool = False) -> Asked:
         """For `count` places, or one for each of the runs, in arrays as large as the cluster takes them.
 
         A full cluster is asked for fewer, until it takes not even one. Raises SubmissionRefused when it takes none,
@@ -72,7 +72,7 @@ class Submitter:
         while len(taken) < count:
             size = min(size, count - len(taken), most)
             try:
-                taken += self._one_array(place, size, runs[len(taken) : len(taken) + size])
+                taken += self._one_array(place, size, runs[len(taken) : len(taken) + size], scaled=scaled)
             except SubmissionRefused as error:
                 if not error.full or (size == 1 and not taken):
                     raise
@@ -81,10 +81,10 @@ class Submitter:
                 size //= 2
         return Asked(ids=tuple(taken))
 
-    def _one_array(self, place: Place, size: int, runs: Sequence[str]) -> list[str]:
+    def _one_array(self, place: Place, size: int, runs: Sequence[str], *, scaled: bool) -> list[str]:
         submission = new_submission()
         script = self._cluster.script(place, self._batch(submission, runs))
-        wanted = self._wanted(place, submission, size, runs)
+        wanted = [replace(one, scaled=scaled) for one in self._wanted(place, submission, size, runs)]
         self._store.add_allocations(wanted)
         try:
             numbers = self._cluster.submit(script, submission, size, self._secrets)
