@@ -92,8 +92,9 @@ def sge_lab(lab: Lab, sge: SgeCluster) -> Iterator[Lab]:
 
 
 def _with(lab: Lab, env: dict[str, str], prefix: str) -> Iterator[Lab]:
-    lab.store.database["workers"].delete_many({})
-    lab.store.database["allocations"].delete_many({})
+    for left_over in ("workers", "allocations", "locks", "runs"):
+        lab.store.database[left_over].delete_many({})
+    (lab.home / "processes.log").unlink(missing_ok=True)
     before = dict(lab.env)
     lab.env |= {name: value for name, value in env.items() if name.startswith(prefix)}
     yield lab

@@ -78,6 +78,10 @@ class Scaler:
             refusal=refusal,
         )
 
+    def leave(self) -> None:
+        """Let another scaler decide at once."""
+        self._store.lock(self._lock, self._owner, 0.0, gap_s=0.0)
+
     def _decides(self) -> bool:
         return self._store.lock(self._lock, self._owner, self._lease_s, gap_s=0.0) is not None
 

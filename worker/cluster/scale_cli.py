@@ -3,6 +3,7 @@
 import argparse
 import signal
 import threading
+from contextlib import suppress
 from dataclasses import replace
 
 from queueing.cli.context import opened_store, print_json, settings
@@ -30,9 +31,13 @@ def scale(options: argparse.Namespace) -> int:
     with opened_store(chosen) as store:
         Submitter(store, cluster, chosen).check(place)
         scaler = Scaler(store, cluster, chosen, place, options.max, every_s)
-        if options.once:
-            return _told(scaler.round(), as_json=options.json)
-        return _rounds(scaler, place, every_s, options.max)
+        try:
+            if options.once:
+                return _told(scaler.round(), as_json=options.json)
+            return _rounds(scaler, place, every_s, options.max)
+        finally:
+            with suppress(Unavailable):
+                scaler.leave()
 
 
 def _told(scaled: Scaled, *, as_json: bool) -> int:
