@@ -8,8 +8,10 @@ from enum import StrEnum
 from queueing.people import is_meant
 from queueing.time_needed import needed_of, span_of, too_little_time
 from queueing.units import format_duration, format_size
+from store.allocations import Allocation
 from store.events import Event
 from store.runs import Refusal, Run, short
+from store.schedulers import Scheduler
 from store.spans import Pace, is_worth
 from store.states import State, Wish
 from store.workers import Drain, Worker, fits
@@ -42,6 +44,8 @@ class Cause(StrEnum):
     BEHIND = "behind"
     NEXT = "next"
     REDIS_AWAY = "redis-away"
+    JOB_WAITS = "job-waits"
+    NO_JOB = "no-job"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,8 @@ class Situation:
     run: Run
     now: datetime
     workers: tuple[Worker, ...] = ()
+    places: tuple[Allocation, ...] = ()
+    """Jobs that were asked for, for this run alone."""
     drains: tuple[Drain, ...] = ()
     events: tuple[Event, ...] = ()
     ahead: int = 0
@@ -141,11 +147,25 @@ def _queued(found: Situation) -> Iterator[Because]:
         pause = format_duration((run.not_before - now).total_seconds())
         text = f"its last attempt ended with {run.reason or 'a setback'}; it is tried again in {pause}"
         yield Because(cause=Cause.BACKING_OFF, text=text, advice=f"labq logs {short(run.id)}")
+    if run.resources.on is not None:
+        yield from _for_its_job(found, run.resources.on)
+        return
     yield from _for_a_worker(found)
     if found.ahead:
         many = "10,000 or more" if found.ahead >= 10_000 else f"{found.ahead}"
         text = f"{many} queued {'run comes' if found.ahead == 1 else 'runs come'} first in queue {run.queue}"
         yield Because(cause=Cause.BEHIND, text=text, advice=f"labq priority N {short(run.id)} (it has {run.priority})")
+
+
+def _for_its_job(found: Situation, on: Scheduler) -> Iterator[Because]:
+    if not found.places:
+        text = f"it is to have a job of its own on {on}, and none was asked for, or the last one is over"
+        advice = f"labq enqueue FILE --on {on} once more, or labq scale --on {on}, asks for one"
+        yield Because(cause=Cause.NO_JOB, text=text, advice=advice)
+    for place in found.places:
+        said = f" ({place.says})" if place.says else ""
+        text = f"its job {place.job or place.id} on {on} is {place.phase}{said}"
+        yield Because(cause=Cause.JOB_WAITS, text=text, advice="as it was seen last; labq workers looks anew")
 
 
 def _for_a_worker(found: Situation) -> Iterator[Because]:

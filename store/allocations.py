@@ -5,14 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from store.runs import Resources
-
-
-class Scheduler(StrEnum):
-    """Who gives places to workers."""
-
-    SLURM = "slurm"
-    SGE = "sge"
-    LOCAL = "local"
+from store.schedulers import Scheduler
 
 
 class Phase(StrEnum):
@@ -75,6 +68,15 @@ class Sighting:
     job: str = ""
     node: str = ""
     says: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobWanted:
+    """A queued run that is to have a job of its own."""
+
+    run: str
+    queue: str
+    resources: Resources
 
 
 KEEP_S = 7 * 86400

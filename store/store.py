@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from store.allocations import Allocation, Sighting
+from store.allocations import Allocation, JobWanted, Sighting
 from store.changes import Change, Changed
 from store.courses import Afoot, Asked, Course, Reached, Track, Watched
 from store.damage import Damage, Fault
@@ -25,6 +25,7 @@ from store.query import Condition, Names, Order
 from store.rules import Mute, RuleBook, Scope
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Resources, Run
 from store.samples import Peaks, Sample
+from store.schedulers import Scheduler
 from store.spans import Pace, Span
 from store.states import Reason, State, Wish
 from store.studies import Study, StudyState, Trial
@@ -419,6 +420,9 @@ class Store(Protocol):
     # ── places asked of schedulers ──
     def demands(self, queue: str, limit: int) -> dict[Resources, int]:
         """How many runs of a queue could be claimed now, by what they ask for, each counted up to `limit`."""
+
+    def jobs_wanted(self, on: Scheduler, queue: str, owner: str, limit: int) -> list[JobWanted]:
+        """Runs of this user that could be claimed now if they had a job of their own there, `limit` of each demand."""
 
     def add_allocations(self, allocations: Sequence[Allocation]) -> None:
         """Record them before they are asked for, created now; one that is there stays as it is."""

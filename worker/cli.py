@@ -2,9 +2,11 @@
 
 import argparse
 import os
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from store.errors import UserError
 from store.logbook import open_logbook
 from store.settings import load
 from worker.cluster.words import duration, size
@@ -15,6 +17,7 @@ def worker(options: argparse.Namespace) -> int:
     open_logbook()
     settings = load().settings
     given_s = _given_s(options.until)  # a mistake is told before anything is imported
+    run_only = _whole_id(options.run_only, options.count)
     if options.count > 1:
         from worker.crew import Crew
 
@@ -33,9 +36,17 @@ def worker(options: argparse.Namespace) -> int:
         cpus=options.cpus,
         memory_bytes=size("--memory", options.memory),
         idle_exit_s=duration("--idle-exit", options.idle_exit),
+        run_only=run_only,
     )
     granted, margin_s = granted_here(os.environ), settings.until_margin_s
     return Loop(settings, offer, Term(granted, given_s=_given_s(options.until), margin_s=margin_s)).run()
+
+
+def _whole_id(run: str | None, count: int) -> str | None:
+    """Raises UserError."""
+    if run is not None and (count > 1 or not re.fullmatch("[a-z0-9]{12}", run)):
+        raise UserError(f"--run-only {run!r}: allowed: the whole id of one run, for one worker (-n 1)")
+    return run
 
 
 def _given_s(until: str | None) -> float | None:

@@ -33,6 +33,8 @@ class Outcome(IntEnum):
     RAN_DRY = 18
     """Some runs, then there was nothing to do."""
     TIME_OVER = 19
+    NOT_NEEDED = 20
+    """The one run that this worker is for needs it no more."""
 
 
 @contextmanager

@@ -15,10 +15,13 @@ from queueing.doorbell import Doorbell, TicketWorker
 from queueing.optimize.tending import LONGEST_S, ask_heavily, tend
 from queueing.repair import release_own, repair
 from store.connect import connect, prepare_to_connect, redis_url
-from store.errors import DoorbellUnavailable, ExitCode, LabqError, StoreUnavailable, Superseded, UserError
+from store.errors import DoorbellUnavailable, ExitCode, LabqError, NoSuchRun, StoreUnavailable, Superseded, UserError
 from store.logbook import say, warn
 from store.settings import Settings
+from store.states import State
+from store.store import Store
 from store.workers import Worker
+from worker.again import ask_again
 from worker.claiming import claim, gpus_free, gpus_here
 from worker.gpus import Gpu, preload
 from worker.horse import Horse, Outcome, stop_signals_held
@@ -31,7 +34,7 @@ from worker.quick_start import Proven, starter
 from worker.rounds import Rounds
 from worker.rundir import sweep
 from worker.station import Station
-from worker.stopping import HURRY, STOP_SIGNALS, Requests, means_hurry, passed_on
+from worker.stopping import HURRY, NOTICES, STOP_SIGNALS, Requests, means_hurry, passed_on
 from worker.supervisor import Supervisor
 from worker.term import Term
 from worker.tickets import Tickets
@@ -64,6 +67,8 @@ class Offer:
     """No more than these, and no more memory: what a batch job was given of its machine."""
     memory_bytes: int | None = None
     idle_exit_s: float | None = None
+    run_only: str | None = None
+    """The one run that this worker is for."""
 
 
 def describe(offer: Offer) -> Worker:
@@ -77,6 +82,7 @@ def describe(offer: Offer) -> Worker:
         tags=offer.tags,
         cpus=_at_most(offer.cpus, os.cpu_count() or 1),
         memory_bytes=_at_most(offer.memory_bytes, total_memory_bytes()),
+        only=offer.run_only,
         place=os.environ.get("LABQ_ALLOCATION", ""),
     )
 
@@ -101,6 +107,7 @@ class Loop:
         self._idle = False
         self._stopping = False
         self._told_at: float | None = None
+        self._told_by: int | None = None
         self._mend = False
         self._failures = 0
         self._idle_since = time.monotonic()
@@ -108,7 +115,7 @@ class Loop:
         self._asked = False
         self._tends = True
 
-    def run(self) -> ExitCode:
+    def run(self) -> int:
         """Until SIGTERM, Ctrl-C, `labq drain` or the end of its time; or until it is idle (`burst`, `idle_exit_s`)."""
         adopt_orphans()
         for number in STOP_SIGNALS:
@@ -117,14 +124,16 @@ class Loop:
             signal.signal(signal.SIGHUP, self._on_signal)
         say("worker", name=self._worker.name, queue=self._offer.queue)
         outcome = Outcome.RAN  # the first look waits for no ticket
+        time_is_over = False
         try:
             while not self._stopping:
                 self._wait(self._pause_after(outcome))
                 if not self._stopping and self._time_is_over():
+                    time_is_over = True
                     break
                 if not self._stopping:
                     outcome = self._look()
-                if outcome is Outcome.TIME_OVER:
+                if outcome in (Outcome.TIME_OVER, Outcome.NOT_NEEDED):
                     break
                 if outcome is Outcome.DRAINED:
                     say("drained", worker=self._worker.name)
@@ -140,6 +149,8 @@ class Loop:
             pass
         finally:
             self._say_goodbye()
+        if self._offer.run_only and (time_is_over or outcome is Outcome.TIME_OVER or self._told_by in NOTICES):
+            return ask_again(self._settings, self._offer.run_only, self._worker.name)
         return ExitCode.OK
 
     def _pause_after(self, outcome: Outcome) -> float:
@@ -313,7 +324,7 @@ class Loop:
                 return Outcome.STUDY, False
             claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu, self._term.span())
             if claimed is None:
-                return Outcome.NOTHING, False
+                return self._outcome_of_nothing(store), False
             station.tickets.claimed(claimed.run)
             say("claimed", run=claimed.run.id, attempt=claimed.run.attempt, experiment=claimed.run.experiment)
             self._tends = claimed.run.trial is not None
@@ -333,6 +344,16 @@ class Loop:
         except OSError as error:
             self._no_slots(error)
         return Outcome.TROUBLE, False
+
+    def _outcome_of_nothing(self, store: Store) -> Outcome:
+        """A worker that is for one run stays while that waits for something that will pass."""
+        if self._offer.run_only is None:
+            return Outcome.NOTHING
+        try:
+            return Outcome.NOTHING if store.run(self._offer.run_only).state is State.QUEUED else Outcome.NOT_NEEDED
+        except NoSuchRun as error:
+            warn("no-such-run", worker=self._worker.name, error=error)
+            return Outcome.NOT_NEEDED
 
     def _is_to_leave(self, station: Station) -> bool:
         """Once a second: say that this worker lives, and hear whether it should."""
@@ -383,6 +404,7 @@ class Loop:
         since_s = None if self._told_at is None else now - self._told_at
         hurry = means_hurry(number, since_s, in_a_job=bool(self._term.allocation))
         self._told_at = self._told_at or now
+        self._told_by = self._told_by or number
         self._stopping = True
         if self._horse is not None:
             self._horse.stop(HURRY if hurry else passed_on(number))

@@ -22,6 +22,9 @@ HEARD_BELOW = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, HURRY)
 SOFT, LAST = signal.SIGUSR1, signal.SIGTERM
 """How a worker passes it on: there may be time; or SIGKILL follows, where a scheduler said it."""
 
+NOTICES = (signal.SIGUSR1, signal.SIGUSR2)
+"""With these a scheduler says that a job's time ends."""
+
 _KEY_S = 0.2
 _ECHO_S = 1.0
 

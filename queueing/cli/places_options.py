@@ -23,6 +23,15 @@ def workers_actions(parser: argparse.ArgumentParser) -> None:
     stop.add_argument("--now", action="store_true", help="runs checkpoint and go back to the queue, not end first")
 
 
+def own_job_options(parser: argparse.ArgumentParser) -> None:
+    """`labq enqueue --on slurm`."""
+    parser.add_argument(
+        "--on", choices=("slurm", "sge"), metavar="slurm|sge", help="each run as a job of its own, with what it wants"
+    )
+    parser.add_argument("--time", metavar="TIME", help="with --on: of each job (default: the run's time limit)")
+    scheduler_options(parser)
+
+
 def scale_options(parser: argparse.ArgumentParser) -> None:
     """`labq scale`."""
     on_option(parser, "where", required=True)

@@ -34,6 +34,7 @@ def situation(store: Store, chosen: Settings, name: str) -> Situation:
         run=run,
         now=store.now(),
         workers=tuple(store.workers(chosen.living_s)),
+        places=tuple(one for one in store.allocations(0) if one.run == run.id and not one.is_over),
         drains=tuple(store.drains()),
         events=tuple(store.events(run.id)),
         ahead=store.ahead(run),

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from store.allocations import OVER, Allocation, Phase, Sighting
-from store.memory.shared import Shared, claimable
+from store.allocations import OVER, Allocation, JobWanted, Phase, Sighting
+from store.memory.shared import Shared, best_first, claimable
 from store.runs import Resources
+from store.schedulers import Scheduler
 
 
 class Allocations(Shared):
@@ -18,6 +19,19 @@ class Allocations(Shared):
         now = self.now()
         waiting = [run for run in self._runs.values() if run.queue == queue and claimable(run, now)]
         return {wanted: min(count, limit) for wanted, count in Counter(run.resources for run in waiting).items()}
+
+    def jobs_wanted(self, on: Scheduler, queue: str, owner: str, limit: int) -> list[JobWanted]:
+        """Runs of this user that wait for a job of their own."""
+        now = self.now()
+        waiting = [run for run in self._runs.values() if run.queue == queue and claimable(run, now)]
+        mine = sorted((run for run in waiting if run.resources.on is on and run.owner == owner), key=best_first)
+        counts: Counter[Resources] = Counter()
+        wanted = []
+        for run in mine:
+            counts[run.resources] += 1
+            if counts[run.resources] <= limit:
+                wanted.append(JobWanted(run=run.id, queue=queue, resources=run.resources))
+        return wanted
 
     def add_allocations(self, allocations: Sequence[Allocation]) -> None:
         """Record them; one that is there stays as it is."""

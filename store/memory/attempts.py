@@ -32,7 +32,7 @@ class Attempts(Runs):
             now = self.now()
             due = [run for run in self._runs.values() if claimable(run, now)]
             fitting = [run for run in due if fits(run, worker) and not is_refused(run, worker, now)]
-            if span is not None:
+            if span is not None and worker.only is None:
                 fitting = [run for run in fitting if self._is_worth(run, span)]
             if not fitting:
                 return None

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 from pymongo import UpdateOne
 
-from store.allocations import OVER, Allocation, Phase, Sighting
+from store.allocations import OVER, Allocation, JobWanted, Phase, Sighting
 from store.mongo.client import Connected, Document, guarded
 from store.mongo.codec import from_document, plain, to_document
 from store.mongo.schema import CLAIM_ORDER
 from store.runs import Resources
+from store.schedulers import Scheduler
 from store.states import State
 
 DUE: Document = {"$or": [{"$eq": ["$not_before", None]}, {"$lte": ["$not_before", "$$NOW"]}]}
+_BEST_FIRST = [("priority", -1), ("queued_at", 1), ("index", 1)]
 _TIMES = ("created_at", "started_at", "ended_at")
 _OVER = sorted(phase.value for phase in OVER)
 
@@ -30,6 +32,20 @@ class Allocations(Connected):
             wanted = from_document(Resources, demand)
             counts[wanted] = counts.get(wanted, 0) + runs.count_documents(due, limit=limit, hint=CLAIM_ORDER)
         return {wanted: count for wanted, count in counts.items() if count}
+
+    @guarded
+    def jobs_wanted(self, on: Scheduler, queue: str, owner: str, limit: int) -> list[JobWanted]:
+        """Along the same index: only the demands for a job are looked at."""
+        runs = self.database["runs"]
+        waiting: Document = {"state": State.QUEUED.value, "queue": queue}
+        wanted = []
+        for demand in runs.distinct("resources", waiting):
+            resources = from_document(Resources, demand)
+            if resources.on is on:
+                due = {**waiting, "resources": demand, "owner": owner, "$expr": DUE}
+                found = runs.find(due, {"_id": 1}, hint=CLAIM_ORDER).sort(_BEST_FIRST).limit(limit)
+                wanted += [JobWanted(run=one["_id"], queue=queue, resources=resources) for one in found]
+        return wanted
 
     @guarded
     def add_allocations(self, allocations: Sequence[Allocation]) -> None:

@@ -58,6 +58,8 @@ class Attempts(Runs, History, Timed):
         demands = self._demands_met_by(worker)
         if not demands:
             return None
+        if worker.only is not None:  # its job was asked for with the time that the run wants
+            return self._take({**_fits(worker, demands), "_id": worker.only}, worker, lease_s, None)
         if span is not None:
             return self._claim_in(span, worker, demands, lease_s)
         few = len(demands) * len(worker.queues) <= PIECES

@@ -8,12 +8,13 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure
 
-from store.allocations import KEEP_S, Phase, Scheduler
+from store.allocations import KEEP_S, Phase
 from store.errors import StoreFailed
 from store.logbook import say
 from store.mongo.client import Document, guarded
 from store.mongo.for_analysts import ensure_views
 from store.notices import NoticeState
+from store.schedulers import Scheduler
 from store.states import Reason, State
 from store.studies import StudyState, TrialState
 

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from store.allocations import Allocation, Phase, Scheduler, Sighting
+from store.allocations import Allocation, JobWanted, Phase, Sighting
 from store.memory import MemoryStore
 from store.runs import Resources, Run, Task
+from store.schedulers import Scheduler
+from store.spans import Span
 from store.store import Store
 from store.workers import Worker
 
@@ -106,3 +108,49 @@ def test_runs_that_are_claimed_or_back_off_ask_for_nothing(store: Store) -> None
     assert store.demands("default", 100) == {Resources(): 1}
     assert store.claim(Worker(name="w", host="h", pid=1), 60) is not None
     assert store.demands("default", 100) == {}
+
+
+class TestRunsWithAJobOfTheirOwn:
+    OWN = Resources(cpus=2, on=Scheduler.SLURM)
+
+    def test_only_their_own_worker_may_claim_them(self, store: Store) -> None:
+        store.add_runs([a_run("own", resources=self.OWN)])
+        pilot = Worker(name="w", host="h", pid=1, cpus=8)
+        assert store.claim(pilot, 60) is None
+        assert store.claim(replace(pilot, only="other"), 60) is None
+        claimed = store.claim(replace(pilot, only="own"), 60)
+        assert claimed is not None
+        assert claimed.id == "own"
+
+    def test_their_worker_claims_nothing_else(self, store: Store) -> None:
+        store.add_runs([a_run("first", priority=9), a_run("second")])
+        worker = Worker(name="w", host="h", pid=1, only="second")
+        assert getattr(store.claim(worker, 60), "id", None) == "second"
+        assert store.claim(worker, 60) is None
+
+    def test_its_time_is_long_enough_for_what_it_was_asked_for(self, store: Store) -> None:
+        store.add_runs([a_run("own", resources=replace(self.OWN, time_s=3600.0))])
+        worker = Worker(name="w", host="h", pid=1, cpus=2, only="own")
+        assert store.claim(worker, 60, Span.of(100.0, 200.0, 1.0)) is not None
+
+    def test_those_without_a_worker_are_listed_for_their_owner(self, store: Store) -> None:
+        sge = replace(self.OWN, on=Scheduler.SGE)
+        store.add_runs(
+            [
+                a_run("low", resources=self.OWN, owner="me"),
+                a_run("high", resources=self.OWN, owner="me", priority=1),
+                a_run("wide", resources=replace(self.OWN, cpus=9), owner="me"),
+                a_run("hers", resources=self.OWN, owner="her"),
+                a_run("sge", resources=sge, owner="me"),
+                a_run("night", resources=self.OWN, owner="me", queue="night"),
+                a_run("later", resources=self.OWN, owner="me", not_before=NOW + timedelta(days=36500)),
+                a_run("shared", owner="me"),
+            ]
+        )
+        wanted = store.jobs_wanted(Scheduler.SLURM, "default", "me", 10)
+        assert sorted(one.run for one in wanted) == ["high", "low", "wide"]
+        assert [one.run for one in wanted if one.resources == self.OWN] == ["high", "low"]
+        assert [one.run for one in store.jobs_wanted(Scheduler.SLURM, "default", "me", 1)].count("low") == 0
+        assert store.jobs_wanted(Scheduler.SGE, "default", "me", 10) == [
+            JobWanted(run="sge", queue="default", resources=sge)
+        ]

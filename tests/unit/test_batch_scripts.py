@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from store.allocations import Scheduler
 from store.errors import UserError
+from store.schedulers import Scheduler
 from store.settings import Settings
 from worker.cluster.place import Batch, Place, place_from
 from worker.cluster.script import (

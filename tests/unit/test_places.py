@@ -8,9 +8,10 @@ from xml.etree import ElementTree
 import pytest
 
 from queueing.cli.places import offers_words, worth_showing
-from store.allocations import Allocation, Phase, Scheduler, Sighting
+from store.allocations import Allocation, Phase, Sighting
 from store.errors import SchedulerUnavailable, SubmissionRefused, UserError
 from store.runs import Resources
+from store.schedulers import Scheduler
 from store.settings import Settings
 from worker.cluster import sge, slurm
 from worker.cluster.cluster import Job

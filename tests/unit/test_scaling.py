@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from store.allocations import Allocation, Phase, Scheduler
+from store.allocations import Allocation, Phase
 from store.runs import Resources
+from store.schedulers import Scheduler
 from store.workers import Worker
 from worker.cluster.scaling import (
     FIRST_PAUSE_S,
@@ -198,3 +199,18 @@ def test_a_queue_is_worked_off_and_never_with_more_places_than_there_may_be(seed
         if not any(waiting.values()) and not places:
             return
     raise AssertionError(f"not worked off: {waiting}, {places}")
+
+
+class TestJobsOfTheirOwn:
+    def test_they_come_first_and_count(self) -> None:
+        own = Resources(on=Scheduler.SLURM)
+        decision = decide(situation({PLAIN: 5, own: 3}, most=4, own=3))
+        assert (decision.own, decision.ask) == (3, ((BASE, 1),))
+        assert decide(situation({own: 3}, most=2, own=3)).own == 2
+
+    def test_they_serve_nobody_else_and_are_not_given_back(self) -> None:
+        there = [place("a", age_s=999, run="aaaabbbbcccc")]
+        decision = decide(situation({PLAIN: 1}, open_ones=there))
+        assert (decision.ask, decision.give_back) == ((), ())  # alike, and waiting: the cluster is full
+        young = [place("a", age_s=5, run="aaaabbbbcccc")]
+        assert decide(situation({PLAIN: 1}, open_ones=young)).ask == ((BASE, 1),)

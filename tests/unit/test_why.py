@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from queueing.why import Cause, Situation, why
+from store.allocations import Allocation, Phase
 from store.events import Event
 from store.judged import Judged, Ruling
 from store.runs import Attempt, Ending, Lease, Progress, Refusal, Resources, Run, Task
+from store.schedulers import Scheduler
 from store.spans import Pace
 from store.states import Reason, State, Wish
 from store.workers import Drain, Worker
@@ -51,6 +53,11 @@ LEASE = Lease(worker="gpu1-7", until=later(15))
 BEGUN = (Attempt(number=1, worker="gpu1-7", started_at=later(-600)),)
 RUNNING: dict[str, Any] = {"state": State.RUNNING, "attempt": 1, "lease": LEASE, "history": BEGUN}
 
+OWN = Resources(on=Scheduler.SLURM)
+JOB = Allocation(
+    id="k3f9-0", submission="k3f9", scheduler=Scheduler.SLURM, cluster="c", owner="me", queue="default", job="12_0",
+    phase=Phase.PENDING, says="Priority", run=RUN.id,
+)  # fmt: skip
 SITUATIONS: dict[str, tuple[Situation, list[Cause], str]] = {
     "finished": (waiting(state=State.FINISHED, ended_at=later(-120)), [Cause.FINISHED], "2m ago"),
     "failed": (
@@ -90,6 +97,12 @@ SITUATIONS: dict[str, tuple[Situation, list[Cause], str]] = {
         [Cause.BACKING_OFF],
         "ended with killed; it is tried again in 1m 30s",
     ),
+    "its own job waits": (
+        replace(waiting(WORKER, ahead=3, resources=OWN), places=(JOB,)),
+        [Cause.JOB_WAITS],
+        "its job 12_0 on slurm is pending (Priority)",
+    ),
+    "its own job is missing": (waiting(WORKER, resources=OWN), [Cause.NO_JOB], "and none was asked for"),
     "nobody lives": (waiting(), [Cause.NO_WORKER], "no worker lives"),
     "nobody serves the queue": (
         waiting(WORKER, queue="night"),

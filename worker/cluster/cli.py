@@ -4,8 +4,9 @@ import argparse
 import sys
 
 from queueing.cli.context import opened_doorbell, opened_store, print_json, settings
-from store.allocations import Allocation, Scheduler
+from store.allocations import Allocation
 from store.errors import ExitCode, UserError
+from store.schedulers import Scheduler
 from store.settings import Settings
 from worker.cluster.look import look_everywhere
 from worker.cluster.place import Place, place_from

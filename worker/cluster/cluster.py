@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from store.allocations import Phase, Scheduler
+from store.allocations import Phase
+from store.schedulers import Scheduler
 from worker.cluster.place import Batch, Place
 
 

@@ -9,8 +9,9 @@ from contextlib import suppress
 
 import psutil
 
-from store.allocations import Phase, Scheduler
+from store.allocations import Phase
 from store.errors import SubmissionRefused
+from store.schedulers import Scheduler
 from store.settings import PROTOCOL_VARIABLES
 from worker.cluster.cluster import Job
 from worker.cluster.place import Batch, Place, title

@@ -5,9 +5,9 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from store.allocations import Scheduler
 from store.errors import UserError
 from store.runs import Resources
+from store.schedulers import Scheduler
 from store.settings import Settings
 from worker.cluster.words import duration, gpus, size
 

@@ -8,8 +8,7 @@ import os
 import socket
 from dataclasses import dataclass, replace
 
-from store.allocations import Allocation
-from store.errors import SubmissionRefused
+from store.allocations import Allocation, JobWanted
 from store.identity import user_name
 from store.logbook import say, warn
 from store.runs import Resources
@@ -17,9 +16,10 @@ from store.settings import Settings
 from store.store import Store
 from worker.cluster.cluster import Cluster
 from worker.cluster.look import look
+from worker.cluster.own_jobs import AT_MOST, Group, ask_for, grouped
 from worker.cluster.place import Place
 from worker.cluster.scaling import Decision, Situation, decide
-from worker.cluster.submit import Submitter
+from worker.cluster.submit import Asked, Submitter
 
 _COUNT_AT_MOST = 1000
 
@@ -56,27 +56,37 @@ class Scaler:
             return Scaled(is_ours=False)
         mine = [one for one in look(self._store, self._cluster) if one.queue == self._place.queue]
         open_ones = [one for one in mine if not one.is_over]
-        decision = self._decided(mine, open_ones)
+        own = self._without_job(open_ones)
+        decision = self._decided(mine, open_ones, len(own))
         self._give_back(decision, open_ones)
-        asked: list[str] = []
+        asked = self._asked_for([*grouped(own[: decision.own], self._place), *self._shared(decision)])
+        return Scaled(
+            asked=asked.ids,
+            given_back=decision.give_back,
+            open=len(open_ones) + len(asked.ids) - len(decision.give_back),
+            because=decision.because,
+            refusal=asked.refusal,
+        )
+
+    def _without_job(self, open_ones: list[Allocation]) -> list[JobWanted]:
+        served = {one.run for one in open_ones}
+        wanted = self._store.jobs_wanted(self._cluster.scheduler, self._place.queue, user_name(), AT_MOST)
+        return [one for one in wanted if one.run not in served]
+
+    def _shared(self, decision: Decision) -> list[Group]:
+        return [Group(place=with_shape(self._place, shape), count=count) for shape, count in decision.ask]
+
+    def _asked_for(self, groups: list[Group]) -> Asked:
+        """A refusal of one kind does not keep the others from being asked for."""
+        taken: list[str] = []
         refusal = ""
-        for shape, count in decision.ask:
+        for group in groups:
             if not self._decides():  # looking took longer than our lease, and somebody else has begun
                 break
-            try:
-                taken = self._submitter.ask(with_shape(self._place, shape), count, scaled=True)
-            except SubmissionRefused as error:
-                refusal = str(error)
-                continue
-            asked += taken.ids
-            refusal = taken.refusal or refusal
-        return Scaled(
-            asked=tuple(asked),
-            given_back=decision.give_back,
-            open=len(open_ones) + len(asked) - len(decision.give_back),
-            because=decision.because,
-            refusal=refusal,
-        )
+            asked = ask_for(self._submitter, [group], scaled=True)
+            taken += asked.ids
+            refusal = asked.refusal or refusal
+        return Asked(ids=tuple(taken), refusal=refusal)
 
     def leave(self) -> None:
         """Let another scaler decide at once."""
@@ -85,7 +95,7 @@ class Scaler:
     def _decides(self) -> bool:
         return self._store.lock(self._lock, self._owner, self._lease_s, gap_s=0.0) is not None
 
-    def _decided(self, mine: list[Allocation], open_ones: list[Allocation]) -> Decision:
+    def _decided(self, mine: list[Allocation], open_ones: list[Allocation], own: int) -> Decision:
         queue = self._place.queue
         living = [worker for worker in self._store.workers(self._settings.living_s) if queue in worker.queues]
         return decide(
@@ -97,6 +107,7 @@ class Scaler:
                 open_ones=open_ones,
                 over=[one for one in mine if one.is_over],
                 living=living,
+                own=own,
             )
         )
 

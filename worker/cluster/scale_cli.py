@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from queueing.cli.context import opened_store, print_json, settings
-from store.allocations import Scheduler
 from store.errors import ExitCode, LabqError, Unavailable
 from store.logbook import open_logbook, say, warn
+from store.schedulers import Scheduler
 from worker.cluster.place import Place, place_from
 from worker.cluster.scale import Scaled, Scaler, tell
 from worker.cluster.submit import Submitter, cluster_of

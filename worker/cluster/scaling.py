@@ -32,6 +32,8 @@ class Situation:
     over: Sequence[Allocation] = ()
     """Those that were over lately."""
     living: Sequence[Worker] = ()
+    own: int = 0
+    """Runs that wait for a job of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class Decision:
     """What to ask for, what to give back, and what keeps us from more, in words."""
 
     ask: tuple[tuple[Resources, int], ...] = ()
+    own: int = 0
+    """So many of the runs that wait for a job of their own."""
     give_back: tuple[str, ...] = ()
     because: str = ""
 
@@ -62,16 +66,19 @@ def decide(found: Situation) -> Decision:
     shapes, odd = _shapes(wanted, found.base)
     full = {one.offers for one in found.open_ones if _waits_s(one, found.now) > FULL_S}
     asked = {shape: count for shape, count in shapes.items() if shape not in full}
-    if (pause := _pause(found)) and asked:
+    if (pause := _pause(found)) and (asked or found.own):
         return Decision(give_back=give_back, because=pause)
-    return Decision(ask=_shared(asked, room), give_back=give_back, because=_because(shapes, full, room, odd))
+    own = max(0, min(found.own, room))  # first: nobody else can serve them
+    because = _because(sum(shapes.values()) + found.own > 0, any(shape in full for shape in shapes), room, odd)
+    return Decision(ask=_shared(asked, room - own), own=own, give_back=give_back, because=because)
 
 
 # ── what is free ──
 def _free(found: Situation) -> list[_Free]:
     places = {one.id for one in found.open_ones}
     inside = {worker.place: worker for worker in found.living if worker.place in places}
-    free = [_Free(one.offers, one) for one in found.open_ones if _is_free(one, inside.get(one.id), found.now)]
+    shared = [one for one in found.open_ones if one.run is None]
+    free = [_Free(one.offers, one) for one in shared if _is_free(one, inside.get(one.id), found.now)]
     idle = [worker for worker in found.living if worker.run is None and worker.place not in places]
     return free + [_Free(_offered_by(worker)) for worker in idle]
 
@@ -108,6 +115,7 @@ def suffices(offers: Resources, demand: Resources) -> bool:
         and (demand.cpus or 0) <= (offers.cpus or 1)
         and (offers.memory_bytes is None or (demand.memory_bytes or 0) <= offers.memory_bytes)
         and set(demand.tags) <= set(offers.tags)
+        and demand.on is None
     )
 
 
@@ -121,6 +129,8 @@ def _shapes(wanted: Mapping[Resources, int], base: Resources) -> tuple[dict[Reso
     shapes: dict[Resources, int] = {}
     odd = 0
     for demand, count in wanted.items():
+        if demand.on is not None:
+            continue  # a job of its own, which is asked for otherwise
         shape = shaped(base, demand)
         if set(demand.tags) <= set(base.tags):
             shapes[shape] = shapes.get(shape, 0) + count
@@ -160,7 +170,7 @@ def _surplus(found: Situation, unused: Sequence[_Free]) -> tuple[str, ...]:
 
 
 def _may_go(one: Allocation, now: datetime) -> bool:
-    return one.scaled and one.phase is Phase.PENDING and _waits_s(one, now) > SETTLE_S
+    return one.scaled and one.run is None and one.phase is Phase.PENDING and _waits_s(one, now) > SETTLE_S
 
 
 def _waits_s(one: Allocation, now: datetime) -> float:
@@ -204,13 +214,8 @@ def _lived_s(one: Allocation) -> float:
     return (_end(one) - one.started_at).total_seconds() if one.started_at else 0.0
 
 
-def _because(shapes: Mapping[Resources, int], full: set[Resources], room: int, odd: int) -> str:
-    waiting = sum(shapes.values())
-    reasons = []
-    if any(shape in full for shape in shapes):
-        reasons.append("the cluster is full: what was asked for still waits")
-    if waiting and room <= 0:
-        reasons.append("there are as many places as there may be")
-    if odd:
-        reasons.append(f"{odd} runs want a tag that these workers do not have")
+def _because(some_wait: bool, is_full: bool, room: int, odd: int) -> str:
+    reasons = ["the cluster is full: what was asked for still waits"] if is_full else []
+    reasons += ["there are as many places as there may be"] if some_wait and room <= 0 else []
+    reasons += [f"{odd} runs want a tag that these workers do not have"] if odd else []
     return "; ".join(reasons)

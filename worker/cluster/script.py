@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from store.allocations import Scheduler
 from store.errors import UserError
+from store.schedulers import Scheduler
 from worker.cluster.place import Batch, Place
 
 _FIELD = re.compile(r"\{\{\s*([a-z_]*)\s*\}\}")

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 
-from store.allocations import Phase, Scheduler
+from store.allocations import Phase
 from store.errors import SchedulerUnavailable, SubmissionRefused, UserError
 from store.identity import user_name
+from store.schedulers import Scheduler
 from store.settings import Settings
 from worker.cluster import cluster
 from worker.cluster.command import SUBMIT_S, Answer, answer, ask
@@ -24,6 +25,10 @@ _FULL = re.compile("jobs are allowed|with more than|job limit|max_u_jobs|max_job
 """In refusals that fewer jobs, or the same later, would not meet."""
 
 _AWAY = re.compile("unable to (contact|send message)|got no response|can't connect|commlib error", re.IGNORECASE)
+
+
+AGAIN = 99
+"""The exit code with which a job asks to be started once more."""
 
 
 # ── time ──

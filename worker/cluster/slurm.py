@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from queueing.units import format_duration
-from store.allocations import Phase, Scheduler
+from store.allocations import Phase
 from store.errors import SchedulerUnavailable, SubmissionRefused, UserError
 from store.identity import user_name
+from store.schedulers import Scheduler
 from store.settings import Settings
 from worker.cluster.cluster import Job
 from worker.cluster.command import SUBMIT_S, Answer, answer, ask
@@ -69,6 +70,11 @@ def kill_wait_s() -> float:
     return float(found[1])
 
 
+def requeue(job: str) -> None:
+    """The same job once more, from its beginning; Slurm lets it wait for two minutes. Raises SchedulerUnavailable."""
+    answer(["scontrol", "requeue", job])
+
+
 def seconds(text: str) -> float | None:
     """Slurm's durations: `5:00`, `1:02:03`, `1-02:03:04`; None: without an end. Raises SchedulerUnavailable."""
     if text in ENDLESS:
@@ -113,8 +119,8 @@ class Slurm:
         if not chosen:
             raise UserError(f"this Slurm has no default partition: --partition {', '.join(there)}")
         name = ",".join(partition.rstrip("*") for partition, _, _ in chosen)
-        if all(state != "up" for _, _, state in chosen):
-            raise UserError(f"partition {name} is {chosen[0][2]}; there are: {', '.join(there)}")
+        if all(state not in ("up", "down") for _, _, state in chosen):  # down: it takes jobs for later
+            raise UserError(f"partition {name} takes no jobs, it is {chosen[0][2]}; there are: {', '.join(there)}")
         longest_s = max(_seconds(limit) for _, limit, _ in chosen)
         if place.time_s is not None and place.time_s > longest_s:
             asked, allowed = format_duration(place.time_s), format_duration(longest_s)

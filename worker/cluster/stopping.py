@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from queueing.doorbell import Doorbell
 from queueing.people import asked_by, drain
-from store.allocations import Allocation, Phase, Scheduler
+from store.allocations import Allocation, Phase
 from store.errors import NoSuchAllocation, SchedulerMissing, SchedulerUnavailable
 from store.identity import user_name
+from store.schedulers import Scheduler
 from store.settings import Settings
 from store.store import Store
 from store.workers import Drain, Worker

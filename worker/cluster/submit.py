@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from store.allocations import Allocation, Phase, Scheduler, Sighting
+from store.allocations import Allocation, Phase, Sighting
 from store.errors import SchedulerUnavailable, SubmissionRefused
 from store.identity import user_name
+from store.schedulers import Scheduler
 from store.settings import Settings
 from store.store import Store
 from worker.cluster.cluster import Cluster
