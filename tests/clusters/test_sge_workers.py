@@ -1,6 +1,10 @@
 """Workers as jobs of a real SGE: asked for, listed, at work, stopped."""
 
 import json
+import os
+import signal
+import sys
+from pathlib import Path
 
 import pytest
 from lab import Lab
@@ -9,6 +13,8 @@ from sge_cluster import SgeCluster
 
 from store.allocations import Phase
 from store.states import State
+
+STEPS = Path(__file__).parents[1] / "e2e" / "steps.py"
 
 
 def start(lab: Lab, *options: str) -> list[str]:
@@ -81,3 +87,27 @@ def test_a_full_sge_is_asked_for_fewer_at_once_and_its_words_are_passed_on(sge_l
         until(lambda: not strict.jobs(), 40, lambda: str(strict.jobs()))
     finally:
         strict.stop()
+
+
+def test_each_run_may_have_a_job_of_its_own(sge_lab: Lab, sge: SgeCluster) -> None:
+    text = f'name = "own"\ncommand = ["true", "{{i}}"]\n[resources]\ncpus = 2\n[sweep.params]\ni = {list(range(3))}\n'
+    file = str(sge_lab.write("own.toml", text))
+    ids = json.loads(sge_lab.labq("enqueue", file, "--on", "sge", "--json", "--time", "10m").stdout)["ids"]
+    assert sorted(one.run or "" for one in sge_lab.store.allocations(60)) == sorted(ids)
+    until(lambda: {sge_lab.store.run(one).state for one in ids} == {State.FINISHED}, 90, lambda: str(sge.jobs()))
+    until(lambda: not sge.jobs(), 30, lambda: str(sge.jobs()))
+    assert len({sge_lab.store.run(one).history[0].worker for one in ids}) == 3
+
+
+def test_a_job_of_its_own_that_hears_of_its_end_comes_back(sge_lab: Lab, sge: SgeCluster) -> None:
+    command = json.dumps([sys.executable, str(STEPS)])
+    text = f'name = "hops"\ncommand = {command}\n[params]\nseed = 7\nsteps = 500\npause_s = 0.02\n'
+    file = str(sge_lab.write("hops.toml", text))
+    (run,) = json.loads(sge_lab.labq("enqueue", file, "--on", "sge", "--json", "--time", "10m").stdout)["ids"]
+    sge_lab.wait_for_checkpoint(sge_lab.store.run(run))
+    (worker,) = [one for one in sge_lab.store.workers(60) if one.only == run]
+    os.kill(worker.pid, signal.SIGUSR2)  # what -notify sends
+    ended = sge_lab.wait_until_ended(sge_lab.store.run(run), 120)
+    assert (ended.state, ended.attempt, ended.setbacks) == (State.FINISHED, 2, 0)
+    assert ended.history[1].resumed_from_step
+    assert len(sge_lab.store.allocations(3600)) == 1

@@ -45,6 +45,17 @@ def test_they_outlive_the_terminal_that_started_them_and_end_when_told(lab: Lab)
         _end_all(lab)
 
 
+def test_one_that_was_given_a_time_leaves_when_it_is_over(lab: Lab) -> None:
+    lab.labq("workers", "start", "--on", "local", "--time", "12s")
+    try:
+        process = _process(_open(lab)[0])
+        until(lambda: not is_alive(process), what="its end")
+        lab.labq("workers")
+        assert not _open(lab)
+    finally:
+        _end_all(lab)
+
+
 def test_one_that_was_killed_is_seen_to_be_gone(lab: Lab) -> None:
     lab.labq("workers", "start", "--on", "local")
     try:

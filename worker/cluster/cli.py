@@ -11,7 +11,7 @@ from store.settings import Settings
 from worker.cluster.look import look_everywhere
 from worker.cluster.place import Place, place_from
 from worker.cluster.stopping import Stopped, chosen_ones, stop_places
-from worker.cluster.submit import Asked, Submitter, cluster_of
+from worker.cluster.submit import Asked, Submitter, cluster_of, script_of
 
 
 def workers(options: argparse.Namespace) -> int:
@@ -45,10 +45,7 @@ def start(options: argparse.Namespace) -> int:
 
 
 def _script(place: Place, scheduler: Scheduler, chosen: Settings, count: int) -> str:
-    """Without asking the scheduler or MongoDB anything."""
-    from store.memory import MemoryStore
-
-    script = Submitter(MemoryStore(), cluster_of(scheduler, chosen), chosen).script(place, "SUBMISSION")
+    script = script_of(cluster_of(scheduler, chosen), place, chosen)
     return script if count == 1 else f"{script}# submitted as arrays of {count} tasks in all\n"
 
 

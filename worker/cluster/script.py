@@ -65,6 +65,7 @@ def sge_script(place: Place, batch: Batch, template: Template, resources: "SgeNa
             **_common(place, batch),
             "directives": "\n".join(f"#$ {line}" for line in _sge_options(place, batch, resources)),
             "task": _task(batch, "$SGE_TASK_ID", first=1),
+            "worker": _worker(place, batch, ends=True),
         },
     )
 
@@ -79,7 +80,7 @@ def local_script(place: Place, batch: Batch) -> str:
         *(common[part] for part in ("modules", "setup", "settings")),
         _task(batch, "$1"),
         f'exec >>{quote(f"{batch.logs}/{batch.submission}-")}"$task.log" 2>&1',
-        common["worker"],
+        _worker(place, batch, ends=True),
     ]
     return "\n".join(filter(None, lines)) + "\n"
 
@@ -177,18 +178,19 @@ def _common(place: Place, batch: Batch) -> dict[str, str]:
         "modules": "\n".join(f"module load {quote(module)} || exit" for module in place.modules),
         "setup": "\n".join(place.setup_lines),
         "settings": "\n".join([*exports, *handed]),
-        "worker": " ".join(["exec", *worker_command(place, batch)]),
+        "worker": _worker(place, batch),
     }
 
 
-def worker_command(place: Place, batch: Batch) -> list[str]:
-    """`labq worker`, offering what its place has; quoted for a shell."""
+def _worker(place: Place, batch: Batch, *, ends: bool = False) -> str:
+    """`labq worker`, offering what its place has. `ends`: nobody but we can tell it for how long."""
     words = [*batch.labq, "worker", f"--queue={place.queue}", f"--cpus={place.cpus}"]
     words += [f"--memory={place.memory_bytes}"] if place.memory_bytes else []
     words += ["--gpus=0"] if not place.gpus else []
     words += [f"--tag={tag}" for tag in place.tags]
     words += [f"--idle-exit={place.idle_exit_s:g}"] if place.idle_exit_s else []
-    return [quote(word) for word in words] + (['--run-only="${runs[task]}"'] if batch.runs else [])
+    words += [f"--until=+{math.ceil(place.time_s)}"] if ends and place.time_s else []
+    return " ".join(["exec", *map(quote, words), *(['--run-only="${runs[task]}"'] if batch.runs else [])])
 
 
 def _task(batch: Batch, index: str, first: int = 0) -> str:

@@ -45,21 +45,41 @@ def cluster_of(scheduler: Scheduler, settings: Settings) -> Cluster:
     return kinds[scheduler]()
 
 
+def check_place(cluster: Cluster, place: Place, settings: Settings) -> None:
+    """Raises UserError when jobs would never start, or would not reach the servers; SchedulerMissing."""
+    cluster.check(place)
+    check_reach(settings, cluster.hosts(place))
+
+
+def script_of(cluster: Cluster, place: Place, settings: Settings) -> str:
+    """What would be submitted; nobody is asked anything. Raises UserError."""
+    return cluster.script(place, batch_of(settings, "SUBMISSION", ()))
+
+
+def batch_of(settings: Settings, submission: str, runs: Sequence[str]) -> Batch:
+    """The job around places that are asked for now, from this folder."""
+    exports, secrets_of_it = handed_over(settings)
+    return Batch(
+        submission=submission,
+        folder=str(Path.cwd()),
+        logs=str(logs_folder(settings)),
+        labq=labq_command(settings),
+        exports=exports,
+        handed_over=tuple(sorted(secrets_of_it)),
+        runs=tuple(runs),
+    )
+
+
 class Submitter:
     """Asks one cluster for places, with the settings that their workers get."""
 
     def __init__(self, store: Store, cluster: Cluster, settings: Settings) -> None:
         self._store, self._cluster, self._settings = store, cluster, settings
-        self._exports, self._secrets = handed_over(settings)
+        _, self._secrets = handed_over(settings)
 
     def check(self, place: Place) -> None:
-        """Raises UserError when jobs would never start, or would not reach the servers; SchedulerMissing."""
-        self._cluster.check(place)
-        check_reach(self._settings, self._cluster.hosts(place))
-
-    def script(self, place: Place, submission: str, runs: Sequence[str] = ()) -> str:
-        """What would be submitted."""
-        return self._cluster.script(place, self._batch(submission, runs))
+        """As `check_place`."""
+        check_place(self._cluster, place, self._settings)
 
     def ask(self, place: Place, count: int, runs: Sequence[str] = (), *, scaled: bool = False) -> Asked:
         """For `count` places, or one for each of the runs, in arrays as large as the cluster takes them.
@@ -84,7 +104,7 @@ class Submitter:
 
     def _one_array(self, place: Place, size: int, runs: Sequence[str], *, scaled: bool) -> list[str]:
         submission = new_submission()
-        script = self._cluster.script(place, self._batch(submission, runs))
+        script = self._cluster.script(place, batch_of(self._settings, submission, runs))
         wanted = [replace(one, scaled=scaled) for one in self._wanted(place, submission, size, runs)]
         self._store.add_allocations(wanted)
         try:
@@ -125,17 +145,6 @@ class Submitter:
             )
             for place_in in range(size)
         ]
-
-    def _batch(self, submission: str, runs: Sequence[str]) -> Batch:
-        return Batch(
-            submission=submission,
-            folder=str(Path.cwd()),
-            logs=str(logs_folder(self._settings)),
-            labq=labq_command(self._settings),
-            exports=self._exports,
-            handed_over=tuple(sorted(self._secrets)),
-            runs=tuple(runs),
-        )
 
 
 def new_submission() -> str:

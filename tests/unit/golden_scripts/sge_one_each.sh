@@ -15,4 +15,4 @@ task=$SGE_TASK_ID
 export LABQ_ALLOCATION=k3f9x2ab-$task
 runs=(- aaaabbbbcccc ddddeeeeffff)
 # exec: signals of SGE reach labq, not a shell.
-exec /opt/labq/bin/python -P -m queueing.cli.main worker --queue=default --cpus=1 --gpus=0 --run-only="${runs[task]}"
+exec /opt/labq/bin/python -P -m queueing.cli.main worker --queue=default --cpus=1 --gpus=0 --until=+14400 --run-only="${runs[task]}"

@@ -24,4 +24,4 @@ export LABQ_HOME=/home/me/100%
 task=$SGE_TASK_ID
 export LABQ_ALLOCATION=k3f9x2ab-$task
 # exec: signals of SGE reach labq, not a shell.
-exec /opt/labq/bin/python -P -m queueing.cli.main worker --queue=night --cpus=2 --memory=12000000000 --tag=big --idle-exit=600
+exec /opt/labq/bin/python -P -m queueing.cli.main worker --queue=night --cpus=2 --memory=12000000000 --tag=big --idle-exit=600 --until=+130001
