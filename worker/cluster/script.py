@@ -17,6 +17,7 @@ from worker.cluster.place import Batch, Place
 
 _FIELD = re.compile(r"\{\{\s*([a-z_]*)\s*\}\}")
 _NEEDED = ("directives", "settings", "task", "worker")
+_TEMPLATES = Path(__file__).parent / "templates"
 _MIB = 1 << 20
 
 
@@ -30,19 +31,12 @@ class Template:
 
 def read_template(scheduler: Scheduler, chosen: str) -> Template:
     """The user's own, else the one that comes with labq. Raises UserError."""
-    path = Path(chosen).expanduser() if chosen else _own(f"{scheduler.value}.sh.in")
+    path = Path(chosen).expanduser() if chosen else _TEMPLATES / f"{scheduler.value}.sh.in"
     try:
         return Template(source=str(path), text=path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         setting = f"{scheduler.value}_template" if chosen else "template"
         raise UserError(f"{setting} {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _own(name: str) -> Path:
-    """In a wheel beside this file, in a checkout in deploy/."""
-    here = Path(__file__).parent
-    packaged = here / "templates" / name
-    return packaged if packaged.exists() else here.parents[1] / "deploy" / name
 
 
 def slurm_script(place: Place, batch: Batch, template: Template) -> str:
