@@ -12,7 +12,7 @@ from store.errors import ExitCode
 from store.logbook import say, warn
 from worker.cluster.here import granted_here
 from worker.linux import dies_with_me
-from worker.stopping import HURRY, STOP_SIGNALS, means_hurry, passed_on
+from worker.stopping import HURRY, STOP_SIGNALS, means_hurry
 
 _SLOWEST_RESTART_S = 30.0
 
@@ -78,13 +78,19 @@ class Crew:
         self._drain()
 
     def _on_signal(self, number: int, _frame: object) -> None:
+        if number == signal.SIGUSR1:  # they know whether it means anything
+            self._tell(number)
+            return
         now = time.monotonic()
         since_s = None if self._told_at is None else now - self._told_at
         hurry = means_hurry(number, since_s, in_a_job=self._in_a_job)
         self._told_at = self._told_at or now
         say("stopping", workers=len(self._members), signal=number)
+        self._tell(HURRY if hurry else number if number in (signal.SIGTERM, signal.SIGUSR2) else signal.SIGINT)
+
+    def _tell(self, number: int) -> None:
         for member in self._members:
-            member.send_signal(HURRY if hurry else passed_on(number))
+            member.send_signal(number)
 
     @property
     def _stopping(self) -> bool:

@@ -400,6 +400,9 @@ class Loop:
     # ── leaving ──
     def _on_signal(self, number: int, _frame: object) -> None:
         """First request: the run checkpoints and goes back into the queue. Second: it goes at once."""
+        if number == signal.SIGUSR1 and self._term.knows_better():
+            say("warned", worker=self._worker.name, left_s=f"{self._term.left_s():.0f}")
+            return
         now = time.monotonic()
         since_s = None if self._told_at is None else now - self._told_at
         hurry = means_hurry(number, since_s, in_a_job=bool(self._term.allocation))

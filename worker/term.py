@@ -22,6 +22,9 @@ from worker.threads import start
 
 _OFTEN_S, _SELDOM_S, _ENDLESS_S = 15.0, 300.0, 600.0
 _LEAST_S = 10.0
+_WARNINGS_S = 900.0
+"""So long before the end warnings of it are asked for, at most."""
+
 CHANGED_S = 5.0
 """Less is the rounding of the scheduler's answers."""
 
@@ -136,6 +139,15 @@ class Term:
     def is_last(self, usr1: bool) -> bool:
         """Whether SIGKILL follows `notice_s` after a signal: SIGTERM and SIGUSR2, or SIGUSR1."""
         return self._granted is not None and (not usr1 or self._granted.usr1_is_last)
+
+    def knows_better(self) -> bool:
+        """Whether SIGUSR1 now is a warning of the end that we know: Slurm's comes minutes before, and not on time.
+
+        With more time left it was somebody else's: a preemption, a person.
+        """
+        left_s = self.left_s()
+        warns = self._granted is not None and not self._granted.usr1_is_last
+        return warns and left_s is not None and left_s <= _WARNINGS_S
 
     # ── for others to see ──
     def compare(self, server_now: datetime) -> None:

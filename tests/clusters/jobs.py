@@ -19,16 +19,21 @@ time.sleep(600)
 
 def sbatch(lab: Lab, *options: str, worker: tuple[str, ...] = ()) -> str:
     """The job's number. The batch shell becomes the worker: signals to it alone reach somebody."""
-    script = f"#!/bin/sh\nexec {join([*LABQ, 'worker', *worker])}\n"
+    script = _script(worker)
     return _submitted(lab, ["sbatch", "--parsable", "-o", f"{lab.home}/job-%j.txt", *options], script)
 
 
 def qsub(lab: Lab, *options: str, worker: tuple[str, ...] = ()) -> str:
     """The same for SGE."""
-    script = f"#!/bin/sh\nexec {join([*LABQ, 'worker', *worker])}\n"
+    script = _script(worker)
     return _submitted(
         lab, ["qsub", "-terse", "-N", "worker", "-V", "-j", "y", "-o", f"{lab.home}/job-$JOB_ID.txt", *options], script
     )
+
+
+def _script(worker: tuple[str, ...]) -> str:
+    """As docs/time.md has it: a warning before labq listens must not end it."""
+    return f"#!/bin/sh\ntrap '' USR1 USR2\nexec {join([*LABQ, 'worker', *worker])}\n"
 
 
 def _submitted(lab: Lab, command: list[str], script: str) -> str:

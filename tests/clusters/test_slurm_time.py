@@ -50,7 +50,7 @@ def reasons(run: Run) -> list[Reason | None]:
 def test_a_run_of_five_allocations_of_one_minute_ends_bit_for_bit(slurm_lab: Lab, slurm: SlurmCluster) -> None:
     run = steps(slurm_lab, "five-minutes", seconds=SECONDS)
     for number in range(1, ALLOCATIONS + 1):
-        job = sbatch(slurm_lab, "-p", "short", worker=("--idle-exit", "3s"))
+        job = sbatch(slurm_lab, "-p", "short", "--signal=B:USR1@50", worker=("--idle-exit", "3s"))
         until(lambda job=job: workers(slurm_lab, job), 40, lambda: said(slurm_lab))
         (worker,) = workers(slurm_lab, job)
         assert worker.until is not None
@@ -63,6 +63,7 @@ def test_a_run_of_five_allocations_of_one_minute_ends_bit_for_bit(slurm_lab: Lab
         if number < ALLOCATIONS:
             assert (now.state, now.reason, now.setbacks) == (State.QUEUED, Reason.DRAINED, 0), said(slurm_lab)
     assert slurm_lab.run(run).state is State.FINISHED, said(slurm_lab)
+    assert "warned" in said(slurm_lab), "of an end that it knew"
     assert slurm_lab.outcome(run) == in_peace(slurm_lab, run)
 
 
@@ -117,12 +118,13 @@ def test_scontrol_requeue_interrupts_and_the_same_job_goes_on(slurm_lab: Lab, sl
     assert slurm_lab.outcome(run) == in_peace(slurm_lab, run)
 
 
-def test_a_warning_chosen_at_submission_means_leave(slurm_lab: Lab, slurm: SlurmCluster) -> None:
-    """Slurm sends it at its next look, half a minute early or late: here at once, long before the worker would leave."""
+def test_sigusr1_long_before_the_end_means_leave(slurm_lab: Lab, slurm: SlurmCluster) -> None:
+    """Half an hour before the end it is no warning of that: a preemption may have sent it, or a person."""
     run = steps(slurm_lab, "warned", seconds=600)
-    job = sbatch(slurm_lab, "--time=3", "--signal=B:USR1@170")
+    job = sbatch(slurm_lab, "--time=30")
     wait_for_checkpoint(slurm_lab, run)
-    until(lambda: is_over(slurm, job), 90, lambda: said(slurm_lab))
+    slurm.run("scancel", "--batch", "--signal=USR1", job)
+    until(lambda: is_over(slurm, job), 30, lambda: said(slurm_lab))
     assert slurm.job(job)["JobState"] == "COMPLETED"
     after = slurm_lab.run(run)
     assert (after.state, after.reason, after.setbacks) == (State.QUEUED, Reason.DRAINED, 0)

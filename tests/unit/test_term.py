@@ -152,6 +152,14 @@ def test_newer_slurms_tell_the_end_in_the_environment() -> None:
     assert granted.known.whole_s == pytest.approx(600, abs=2)
 
 
+def test_a_warning_of_an_end_that_is_known_tells_nothing_new() -> None:
+    near, far = (Term(Scheduler(left(s)).granted(known=left(s))) for s in (120.0, 3600.0))
+    sge = granted_here({"JOB_ID": "1", "SGE_ROOT": "/sge"})
+    assert [term.knows_better() for term in (near, far)] == [True, False]
+    assert not Term(given_s=120.0).knows_better(), "nobody warns of what only we know"
+    assert not Term(sge, given_s=120.0).knows_better(), "SGE kills soon after"
+
+
 def test_sigkill_follows_sigusr1_where_sge_says_it() -> None:
     slurm, sge = granted_here({"SLURM_JOB_ID": "12"}), granted_here({"JOB_ID": "1", "SGE_ROOT": "/sge"})
     assert [Term(granted).is_last(usr1=True) for granted in (slurm, sge, None)] == [False, True, False]

@@ -14,5 +14,7 @@ export LABQ_HOME=/home/me/100%
 task=$SGE_TASK_ID
 export LABQ_ALLOCATION=k3f9x2ab-$task
 runs=(- aaaabbbbcccc ddddeeeeffff)
+# A warning that comes before labq listens must not end it.
+trap '' USR1 USR2
 # exec: signals of SGE reach labq, not a shell.
 exec /opt/labq/bin/python -P -m queueing.cli.main worker --queue=default --cpus=1 --gpus=0 --until=+14400 --run-only="${runs[task]}"

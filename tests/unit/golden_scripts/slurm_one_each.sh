@@ -17,5 +17,7 @@ export LABQ_HOME=/home/me/100%
 task=${SLURM_ARRAY_TASK_ID:-0}
 export LABQ_ALLOCATION=k3f9x2ab-$task
 runs=(aaaabbbbcccc ddddeeeeffff)
+# A warning that comes before labq listens must not end it.
+trap '' USR1 USR2
 # exec: signals of Slurm reach labq, not a shell.
 exec /opt/labq/bin/python -P -m queueing.cli.main worker --queue=default --cpus=1 --gpus=0 --run-only="${runs[task]}"

@@ -26,5 +26,7 @@ export LABQ_HOME=/home/me/100%
 # LABQ_MONGO_URL holds a password: it comes from the environment of the submission
 task=${SLURM_ARRAY_TASK_ID:-0}
 export LABQ_ALLOCATION=k3f9x2ab-$task
+# A warning that comes before labq listens must not end it.
+trap '' USR1 USR2
 # exec: signals of Slurm reach labq, not a shell.
 exec /opt/labq/bin/python -P -m queueing.cli.main worker --queue=night --cpus=2 --memory=12000000000 --tag=big --idle-exit=600
