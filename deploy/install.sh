@@ -23,7 +23,8 @@ debian() {
     fi
     say "apt-get install $*"
     $root apt-get update -qq >&2
-    DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    # RUNLEVEL=1: what is installed for the tests (Slurm, SGE) must not start as a service of this machine.
+    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 $root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 command -v "$python" >/dev/null 2>&1 || debian python3 python3-venv
@@ -45,6 +46,19 @@ if [ "$extra" = test ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>
     ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || tools="$tools libfaketime"
     # shellcheck disable=SC2086
     [ -z "$tools" ] || debian $tools || say "going on without:$tools"
+fi
+# Real schedulers for tests/clusters; without them those tests, and only those, are skipped.
+if [ "$extra" = test ]; then
+    schedulers=
+    PATH=$PATH:/usr/sbin command -v slurmctld >/dev/null 2>&1 || schedulers="$schedulers slurm-wlm munge"
+    PATH=$PATH:/usr/sbin command -v sge_qmaster >/dev/null 2>&1 ||
+        schedulers="$schedulers gridengine-master gridengine-exec gridengine-client"
+    if [ -n "$schedulers" ] && { [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; }; then
+        say "not root on a Debian: the tests of clusters will be skipped; they want:$schedulers"
+    elif [ -n "$schedulers" ]; then
+        # shellcheck disable=SC2086
+        debian $schedulers || say "going on without:$schedulers; the tests of clusters will be skipped"
+    fi
 fi
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"

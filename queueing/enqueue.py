@@ -138,6 +138,7 @@ def _experiment(definition: Definition, now: Any) -> Experiment:
         created_at=now,
         stopping=definition.stopping,
         diagnosis=definition.diagnosis,
+        trainer=definition.task.trainer,
     )
 
 

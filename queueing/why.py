@@ -6,9 +6,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from queueing.people import is_meant
+from queueing.time_needed import needed_of, span_of, too_little_time
 from queueing.units import format_duration, format_size
+from store.allocations import Allocation
 from store.events import Event
 from store.runs import Refusal, Run, short
+from store.schedulers import Scheduler
+from store.spans import Pace, is_worth
 from store.states import State, Wish
 from store.workers import Drain, Worker, fits
 
@@ -34,11 +38,14 @@ class Cause(StrEnum):
     NO_WORKER_HAS_ALL = "no-worker-has-all"
     DRAINING = "draining"
     REFUSED = "refused"
+    NO_TIME = "no-time"
     GPU_BUSY = "gpu-busy"
     BUSY = "busy"
     BEHIND = "behind"
     NEXT = "next"
     REDIS_AWAY = "redis-away"
+    JOB_WAITS = "job-waits"
+    NO_JOB = "no-job"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +59,24 @@ class Because:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What there is to know. `ahead`: queued runs that are claimed before this one; `now`: the server's clock."""
+    """What there is to know. `ahead`: queued runs that are claimed before this one; `now`: the server's clock.
+
+    `paces`: of the newest attempts of its experiment; `ours`: a built-in trainer; `margin_s`: setting `until_margin_s`.
+    """
 
     run: Run
     now: datetime
     workers: tuple[Worker, ...] = ()
+    places: tuple[Allocation, ...] = ()
+    """Jobs that were asked for, for this run alone."""
     drains: tuple[Drain, ...] = ()
     events: tuple[Event, ...] = ()
     ahead: int = 0
     redis_answers: bool = True
     look_s: float = 10.0
+    paces: tuple[Pace, ...] = ()
+    ours: bool = False
+    margin_s: float = 15.0
 
 
 def why(found: Situation) -> list[Because]:
@@ -132,11 +147,25 @@ def _queued(found: Situation) -> Iterator[Because]:
         pause = format_duration((run.not_before - now).total_seconds())
         text = f"its last attempt ended with {run.reason or 'a setback'}; it is tried again in {pause}"
         yield Because(cause=Cause.BACKING_OFF, text=text, advice=f"labq logs {short(run.id)}")
+    if run.resources.on is not None:
+        yield from _for_its_job(found, run.resources.on)
+        return
     yield from _for_a_worker(found)
     if found.ahead:
         many = "10,000 or more" if found.ahead >= 10_000 else f"{found.ahead}"
         text = f"{many} queued {'run comes' if found.ahead == 1 else 'runs come'} first in queue {run.queue}"
         yield Because(cause=Cause.BEHIND, text=text, advice=f"labq priority N {short(run.id)} (it has {run.priority})")
+
+
+def _for_its_job(found: Situation, on: Scheduler) -> Iterator[Because]:
+    if not found.places:
+        text = f"it is to have a job of its own on {on}, and none was asked for, or the last one is over"
+        advice = f"labq enqueue FILE --on {on} once more, or labq scale --on {on}, asks for one"
+        yield Because(cause=Cause.NO_JOB, text=text, advice=advice)
+    for place in found.places:
+        said = f" ({place.says})" if place.says else ""
+        text = f"its job {place.job or place.id} on {on} is {place.phase}{said}"
+        yield Because(cause=Cause.JOB_WAITS, text=text, advice="as it was seen last; labq workers looks anew")
 
 
 def _for_a_worker(found: Situation) -> Iterator[Because]:
@@ -213,6 +242,14 @@ def _among(found: Situation, fitting: Sequence[Worker]) -> Iterator[Because]:
             text=f"every worker that fits is leaving: {names}",
             advice="start another: labq worker",
         )
+        return
+    needed = needed_of(run, found.paces, ours=found.ours)
+    spans = [(worker, span_of(worker, found.now, found.margin_s)) for worker in staying]
+    staying = [worker for worker, span in spans if span is None or is_worth(span, needed)]
+    if not staying:
+        text = too_little_time(needed, [span for _, span in spans if span is not None])
+        advice = f"start one with more time: labq worker --queue {run.queue}"
+        yield Because(cause=Cause.NO_TIME, text=text, advice=advice)
         return
     yield from _refusals(run, staying, found.now)
     willing = [worker for worker in staying if _refusal(run, worker, found.now) is None]

@@ -6,6 +6,7 @@ from typing import Any
 
 from store.judged import Judged
 from store.runs import Attempt, Checkpoint, Refusal, Run, Shipped
+from store.spans import outlook_after
 from store.states import ENDED, State
 from store.store import Refused, Settlement
 
@@ -41,6 +42,7 @@ def settled(run: Run, settlement: Settlement, now: datetime) -> Run:
         refusals=(),
         history=_with_last(run.history, ended_at=now, ending=settlement.ending),
         judged=_judged(run.judged, settlement.state),
+        outlook=None if settlement.state is State.FINISHED else outlook_after(run, settlement.ending, now),
     )
 
 

@@ -90,7 +90,7 @@ def requeued(run: Run, _now: datetime) -> Run:
 
 def scratched(run: Run, _now: datetime) -> Run:
     """An ended run back in the queue, its checkpoints forgotten."""
-    return replace(_anew(run), checkpoint=None)
+    return replace(_anew(run), checkpoint=None, outlook=None)
 
 
 def prioritised(priority: int) -> Callable[[Run, datetime], Run]:

@@ -12,10 +12,14 @@
     │   ├── IllegalTransition     the run's state does not allow this
     │   ├── NoSuchStudy           no experiment of this name has an optimizer
     │   ├── StudyDiffers          the name belongs to a study of something else
-    │   └── EngineMissing         an optimizer's library is not installed
+    │   ├── EngineMissing         an optimizer's library is not installed
+    │   ├── SchedulerMissing      this machine has no Slurm or SGE to ask
+    │   ├── NoSuchAllocation      no place that a scheduler was asked for is called so
+    │   └── SubmissionRefused     a scheduler said no, in its own words
     ├── Unavailable               a server is away or cannot start; exit code 3
     │   ├── StoreUnavailable      MongoDB does not answer
     │   ├── DoorbellUnavailable   Redis does not answer
+    │   ├── SchedulerUnavailable  a cluster's scheduler does not answer
     │   └── ServerFailed          an embedded server did not come up
     ├── StoreFailed               MongoDB answered with an error that nobody expected
     ├── Superseded                the run has moved on: this attempt may change nothing any more
@@ -105,6 +109,22 @@ class EngineMissing(UserError):
     """An optional library is not installed; the text names the command that installs it."""
 
 
+class SchedulerMissing(UserError):
+    """A programme of the scheduler is not installed here; the text names it."""
+
+
+class NoSuchAllocation(UserError):
+    """No allocation, job or worker is called so."""
+
+
+class SubmissionRefused(UserError):
+    """The scheduler said no; the text holds its own words. `full`: fewer at once, or later, it may take them."""
+
+    def __init__(self, text: str, *, full: bool = False) -> None:
+        self.full = full
+        super().__init__(text)
+
+
 class Unavailable(LabqError):
     """A server is away."""
 
@@ -117,6 +137,10 @@ class StoreUnavailable(Unavailable):
 
 class DoorbellUnavailable(Unavailable):
     """Redis does not answer in time."""
+
+
+class SchedulerUnavailable(Unavailable):
+    """A cluster's scheduler is not there, does not answer in time, or answers with an error: its own words."""
 
 
 class ServerFailed(Unavailable):

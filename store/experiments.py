@@ -24,3 +24,5 @@ class Experiment:
     """The tables [[diagnosis]] of the newest file: what is done about findings."""
     peaks: Peaks = field(default_factory=Peaks)
     """The most that any of its runs used: written by the workers, never by an enqueue."""
+    trainer: str | None = None
+    """The built-in trainer of the newest file; None: a command."""

@@ -9,12 +9,17 @@ from typing import Any
 
 from store.judged import Judged
 from store.samples import Peaks
+from store.schedulers import Scheduler
+from store.spans import Outlook, Pace
 from store.states import Reason, State, Wish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a run needs of a worker. None means: no demand. `gpu_memory_bytes` is meant of each GPU."""
+    """What a run needs of a worker. None means: no demand. `gpu_memory_bytes` is meant of each GPU.
+
+    `on`: a job of its own there, whose worker is for this run alone.
+    """
 
     gpus: int = 0
     gpu_memory_bytes: int | None = None
@@ -24,6 +29,7 @@ class Resources:
     disk_bytes: int | None = None
     time_s: float | None = None
     tags: tuple[str, ...] = ()
+    on: Scheduler | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +126,7 @@ class Ending:
     signal: int | None = None
     peak_memory_bytes: int | None = None
     message: str = ""
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +232,8 @@ class Run:
     refusals: tuple[Refusal, ...] = ()
     history: tuple[Attempt, ...] = ()
     judged: Judged = field(default_factory=Judged)
+    outlook: Outlook | None = None
+    """What its attempts say of the next one; None: none has ended yet, or it begins from scratch."""
 
 
 SHORT_ID_LENGTH = 8

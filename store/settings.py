@@ -22,7 +22,18 @@ from store.recipients import is_target, recipient_mistake
 
 PROTOCOL_VARIABLES = frozenset(
     f"LABQ_{name}"
-    for name in ("RUN", "ATTEMPT", "DIR", "PARAMS", "EVENTS", "CHECKPOINTS", "RESUME", "RESUME_STEP", "SCALE")
+    for name in (
+        "RUN",
+        "ATTEMPT",
+        "DIR",
+        "PARAMS",
+        "EVENTS",
+        "CHECKPOINTS",
+        "RESUME",
+        "RESUME_STEP",
+        "SCALE",
+        "ALLOCATION",
+    )
 )
 """Variables of the reporter protocol: present when labq is called from inside a run, never settings."""
 
@@ -49,6 +60,7 @@ class Settings:
     samples_keep_s: float = 14 * 86400.0
     diagnose_s: float = 30.0
     disk_floor_mb: int = 200
+    until_margin_s: float = 15.0
     smtp_host: str = ""
     smtp_port: int = 0
     smtp_tls: str = "starttls"
@@ -68,6 +80,23 @@ class Settings:
     chat_timeout_s: float = 20.0
     notify_poll_s: float = 2.0
     time_zone: str = ""
+    allocation_time_s: float = 4 * 3600.0
+    allocation_notice_s: float = 120.0
+    modules: tuple[str, ...] = ()
+    setup_lines: tuple[str, ...] = ()
+    node_labq: str = ""
+    slurm_partition: str = ""
+    slurm_account: str = ""
+    slurm_constraint: str = ""
+    slurm_options: tuple[str, ...] = ()
+    slurm_template: str = ""
+    sge_queue: str = ""
+    sge_project: str = ""
+    sge_slots: str = "smp"
+    sge_memory: str = "h_vmem"
+    sge_gpus: str = "gpu"
+    sge_options: tuple[str, ...] = ()
+    sge_template: str = ""
 
     @property
     def uses_embedded_mongo(self) -> bool:
@@ -134,6 +163,7 @@ DOCS: dict[str, str] = {
     "samples_keep_s": "how long these looks are kept; the peaks stay with the run",
     "diagnose_s": "shortest pause between two looks of the diagnosis at a run",
     "disk_floor_mb": "free disk without which a worker begins no run, in MB",
+    "until_margin_s": "kept free before the end of a worker's time (at most a twelfth of it)",
     "smtp_host": "SMTP server; empty: mails become .eml files in mail_dir",
     "smtp_port": "SMTP port; 0: 465 with smtp_tls=tls, 587 with starttls, 25 with none",
     "smtp_tls": "tls | starttls | none",
@@ -153,6 +183,23 @@ DOCS: dict[str, str] = {
     "chat_timeout_s": "longest wait for one step of a chat service",
     "notify_poll_s": "pause between two looks into the outbox",
     "time_zone": "of quiet hours and daily digests, such as Europe/Berlin; empty: that of this machine",
+    "allocation_time_s": "how long an allocation lasts when --time is not given",
+    "allocation_notice_s": "how long before its end the scheduler tells a worker",
+    "modules": "what `module load` loads before a worker starts in an allocation",
+    "setup_lines": "shell lines before a worker starts in an allocation",
+    "node_labq": "command that starts labq on the nodes; empty: this Python and this labq",
+    "slurm_partition": "Slurm partition (--partition)",
+    "slurm_account": "Slurm account (--account)",
+    "slurm_constraint": "Slurm constraint (--constraint)",
+    "slurm_options": "further options of sbatch, such as --qos=long",
+    "slurm_template": "file to be used for deploy/slurm.sh.in",
+    "sge_queue": "SGE queue (--partition)",
+    "sge_project": "SGE project (--account)",
+    "sge_slots": "SGE's parallel environment for several processors on one machine",
+    "sge_memory": "SGE's resource for memory, per slot",
+    "sge_gpus": "SGE's resource for GPUs",
+    "sge_options": "further options of qsub",
+    "sge_template": "file to be used for deploy/sge.sh.in",
 }
 
 SECRETS = frozenset({"smtp_password"})

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from store.allocations import Allocation, JobWanted, Sighting
 from store.changes import Change, Changed
 from store.courses import Afoot, Asked, Course, Reached, Track, Watched
 from store.damage import Damage, Fault
@@ -25,8 +26,10 @@ from store.outcomes import Outcome
 from store.query import Condition, Names, Order
 from store.remedies import Case, Remedy
 from store.rules import Mute, RuleBook, Scope
-from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Run
+from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Resources, Run
 from store.samples import Peaks, Sample
+from store.schedulers import Scheduler
+from store.spans import Pace, Span
 from store.states import Reason, State, Wish
 from store.studies import Study, StudyState, Trial
 from store.telling import Owed, Remembered, SweepStanding, Telling
@@ -200,8 +203,11 @@ class Store(Protocol):
         """Forget a view; False when there was none."""
 
     # ── an attempt's life ──
-    def claim(self, worker: Worker, lease_s: float) -> Run | None:
-        """Take the best eligible run (priority, then age) that fits the worker, or None."""
+    def claim(self, worker: Worker, lease_s: float, span: Span | None = None) -> Run | None:
+        """Take the best eligible run (priority, then age) that fits the worker, or None.
+
+        With a span, of a worker whose time ends: only a run that is worth beginning in it (`store.spans.is_worth`).
+        """
 
     def begin(self, run_id: str, attempt: int, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run:
         """Start from this checkpoint: points reported after it are dropped, they will be made again."""
@@ -248,6 +254,12 @@ class Store(Protocol):
 
     def peaks(self, experiment: str) -> Peaks:
         """The most that any run of the experiment used."""
+
+    def note_pace(self, experiment: str, pace: Pace) -> None:
+        """Keep how fast an attempt went; the newest `spans.KEPT` of an experiment are kept."""
+
+    def paces(self, experiment: str) -> tuple[Pace, ...]:
+        """How fast the newest attempts of the experiment's runs went, oldest first."""
 
     # ── repair ──
     def expired(self, limit: int = 100) -> list[Run]:
@@ -438,6 +450,22 @@ class Store(Protocol):
 
     def sweep_standing(self, experiment: str) -> SweepStanding:
         """Whether every run of the experiment has ended. Reads all of its runs when it is so."""
+
+    # ── places asked of schedulers ──
+    def demands(self, queue: str, limit: int) -> dict[Resources, int]:
+        """How many runs of a queue could be claimed now, by what they ask for, each counted up to `limit`."""
+
+    def jobs_wanted(self, on: Scheduler, queue: str, owner: str, limit: int) -> list[JobWanted]:
+        """Runs of this user that could be claimed now if they had a job of their own there, `limit` of each demand."""
+
+    def add_allocations(self, allocations: Sequence[Allocation]) -> None:
+        """Record them before they are asked for, created now; one that is there stays as it is."""
+
+    def allocations(self, over_within_s: float) -> list[Allocation]:
+        """Those that are not over, and those that have been for at most so many seconds; oldest first."""
+
+    def sight(self, sightings: Sequence[Sighting]) -> None:
+        """Record what is known of these allocations now, and when they first ran and ended; unknown ids are ignored."""
 
     # ── outbox ──
     def notices(self, run_id: str | None = None) -> list[Notice]:

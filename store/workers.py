@@ -23,7 +23,17 @@ class Worker:
     """Where its run directories are."""
     disk_floor_bytes: int = 0
     """With less than this it begins no run."""
+    place: str = ""
+    """The place that was asked for it: the id of an allocation (`store.allocations`)."""
+    only: str | None = None
+    """The one run that it is for."""
     run: str | None = None
+    allocation: str = ""
+    """What a scheduler lent it: `slurm:12`, `slurm:12_3` (a task of an array), `sge:55`; empty: nothing."""
+    until: datetime | None = None
+    """When its time ends, on the server's clock; None: it has no end."""
+    whole_s: float | None = None
+    """How long its time was in all, in seconds."""
     seen_at: datetime | None = None
 
 
@@ -42,7 +52,7 @@ class Drain:
 
 def fits(run: Run, worker: Worker) -> bool:
     """Whether the worker serves the run's queue and has what the run asks for."""
-    return run.queue in worker.queues and has(worker, run.resources)
+    return run.queue in worker.queues and worker.only in (None, run.id) and has(worker, run.resources)
 
 
 def has(worker: Worker, wants: Resources) -> bool:
@@ -52,6 +62,7 @@ def has(worker: Worker, wants: Resources) -> bool:
         and (wants.cpus or 0) <= worker.cpus
         and (wants.memory_bytes or 0) <= worker.memory_bytes
         and set(wants.tags) <= set(worker.tags)
+        and (wants.on is None or worker.only is not None)
     )
 
 

@@ -18,6 +18,9 @@ from store.servers import lifecycle
 from store.servers.places import places
 from store.settings import Settings
 
+NO_CLUSTER = "HERE: "
+"""In the reasons of skipped tests, as in "NO SLURM HERE: not installed: slurmd"."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def prepared_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -51,3 +54,17 @@ def mongo_store(servers: Settings) -> Iterator[MongoStore]:
     yield store
     store.client.drop_database(store.database.name)
     store.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A cluster that could not be had is said aloud, not only among other skips."""
+    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []) if _has_reason(report)]
+    found = [reason.removeprefix("Skipped: ") for reason in reasons if NO_CLUSTER in reason]
+    for reason in sorted(set(found)):
+        terminalreporter.write_line(
+            f"{found.count(reason)} TESTS OF A CLUSTER WERE SKIPPED: {reason}", yellow=True, bold=True
+        )
+
+
+def _has_reason(report: pytest.TestReport) -> bool:
+    return isinstance(report.longrepr, tuple)

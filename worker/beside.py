@@ -8,6 +8,7 @@ from store.store import Store
 from worker.disk_watch import DiskWatch
 from worker.gpus import Gpu
 from worker.keeper import Call
+from worker.pacing import Pacing
 from worker.rundir import RunDir
 from worker.sampler import Sampler
 from worker.server_clock import ServerClock
@@ -26,6 +27,7 @@ class Beside:
         gpus: Sequence[Gpu],
         clock: ServerClock,
         tell: Callable[[Call], None],
+        pacing: Pacing,
     ) -> None:
         self.shipper = Shipper(
             store,
@@ -35,6 +37,7 @@ class Beside:
             keep=settings.keep_checkpoints,
             clock=clock,
             superseded=lambda: tell(Call.SUPERSEDED),
+            pacing=pacing,
         )
         self.sampler = Sampler(store, settings, run, folder.path, gpus)
         self._disk = DiskWatch(folder.path, lambda: tell(Call.DISK_FULL))

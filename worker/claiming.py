@@ -14,6 +14,7 @@ from store.errors import StoreUnavailable
 from store.runs import Run
 from store.samples import Peaks
 from store.settings import Settings
+from store.spans import Span
 from store.store import Store
 from store.workers import Worker
 from worker.gpu_choice import Seat, choose, need_bytes, open_seats
@@ -39,17 +40,24 @@ def gpus_here(choice: str) -> tuple[Gpu, ...]:
     return () if choice == "0" else offered(choice, read_gpus(), os.environ)
 
 
-def claim(store: Store, settings: Settings, worker: Worker, gpus: Sequence[Gpu], slots_per_gpu: int) -> Claimed | None:
+def claim(
+    store: Store,
+    settings: Settings,
+    worker: Worker,
+    gpus: Sequence[Gpu],
+    slots_per_gpu: int,
+    span: Span | None = None,
+) -> Claimed | None:
     """The best run that fits the worker as it is now: GPUs that are taken are not offered. Raises OSError."""
     if not gpus:
         asked_at = time.monotonic()
-        run = store.claim(worker, settings.lease_s)
+        run = store.claim(worker, settings.lease_s, span)
         return None if run is None else Claimed(run=run, asked_at=asked_at)
     slots = Slots(settings.slots_dir, slots_per_gpu, works_for(settings.runs_dir))
     with slots.deciding():
         seats = slots.seats(gpus)
         asked_at = time.monotonic()
-        run = store.claim(replace(worker, gpus=len(open_seats(seats))), settings.lease_s)
+        run = store.claim(replace(worker, gpus=len(open_seats(seats))), settings.lease_s, span)
         if run is None:
             return None
         claimed = Claimed(run=run, asked_at=asked_at)

@@ -14,7 +14,8 @@ OUT_OF_MEMORY = re.compile(
 )
 DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|\[Errno 28\]|\[Errno 122\]")
 LAST_LINES = 40
-TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)
+_TELLS_TO_STOP = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+TERMINATED = (*(-number for number in _TELLS_TO_STOP), *(128 + number for number in _TELLS_TO_STOP))
 """Exit codes of a command, and of a shell around it, that was told to stop and has no handler."""
 
 _FULL_DISK = "the disk of the run directory is full; "

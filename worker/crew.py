@@ -10,6 +10,7 @@ import time
 
 from store.errors import ExitCode
 from store.logbook import say, warn
+from worker.cluster.here import granted_here
 from worker.linux import dies_with_me
 from worker.stopping import HURRY, STOP_SIGNALS, means_hurry
 
@@ -29,6 +30,7 @@ class Crew:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._exit_code = 0
+        self._in_a_job = granted_here(os.environ) is not None
 
     def run(self) -> int:
         """Until SIGTERM or Ctrl-C, or until every worker has left of itself. Returns the exit code."""
@@ -76,12 +78,19 @@ class Crew:
         self._drain()
 
     def _on_signal(self, number: int, _frame: object) -> None:
+        if number == signal.SIGUSR1:  # they know whether it means anything
+            self._tell(number)
+            return
         now = time.monotonic()
-        hurry = means_hurry(number, None if self._told_at is None else now - self._told_at)
+        since_s = None if self._told_at is None else now - self._told_at
+        hurry = means_hurry(number, since_s, in_a_job=self._in_a_job)
         self._told_at = self._told_at or now
         say("stopping", workers=len(self._members), signal=number)
+        self._tell(HURRY if hurry else number if number in (signal.SIGTERM, signal.SIGUSR2) else signal.SIGINT)
+
+    def _tell(self, number: int) -> None:
         for member in self._members:
-            member.send_signal(HURRY if hurry else signal.SIGTERM)
+            member.send_signal(number)
 
     @property
     def _stopping(self) -> bool:

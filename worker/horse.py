@@ -15,7 +15,7 @@ import psutil
 
 from store.logbook import warn
 from worker.linux import adopt_orphans, die_with_parent
-from worker.stopping import HURRY, STOP_SIGNALS
+from worker.stopping import HEARD_BELOW, STOP_SIGNALS
 
 
 class Outcome(IntEnum):
@@ -30,6 +30,11 @@ class Outcome(IntEnum):
     REFUSED = 15
     DRAINED = 16
     STUDY = 17
+    RAN_DRY = 18
+    """Some runs, then there was nothing to do."""
+    TIME_OVER = 19
+    NOT_NEEDED = 20
+    """The one run that this worker is for needs it no more."""
 
 
 @contextmanager
@@ -53,10 +58,10 @@ class Horse:
         if self.pid == 0:
             os._exit(_inside(look, parent))
 
-    def stop(self, *, hurry: bool) -> None:
-        """Checkpoint and requeue; in a hurry: at once."""
+    def stop(self, number: int) -> None:
+        """Checkpoint and requeue; with HURRY: at once."""
         with suppress(ProcessLookupError):
-            os.kill(self.pid, HURRY if hurry else signal.SIGTERM)
+            os.kill(self.pid, number)
 
     def wait(self) -> Outcome:
         """How it ended. What it left behind when it was killed is swept: its orphans have become ours."""
@@ -75,7 +80,7 @@ def _inside(look: Callable[[], Outcome], parent: int) -> int:
         adopt_orphans()
         os.setpgrp()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for number in (signal.SIGTERM, HURRY):
+        for number in HEARD_BELOW:
             signal.signal(number, signal.SIG_DFL)
         return look()  # stop signals stay held until somebody is there to hear them
     except BaseException:  # noqa: BLE001 - nothing may escape into the worker's stack below this fork

@@ -21,6 +21,7 @@ from worker.judging import judge
 from worker.listener import listen
 from worker.machine import with_disk
 from worker.rounds import Rounds
+from worker.term import Term
 from worker.threads import start
 from worker.treating import treat
 
@@ -70,6 +71,7 @@ class Keeper:
         asked_at: float,
         repairs: Rounds,
         looker: Looker,
+        term: Term,
     ) -> None:
         """`asked_at`: when, on the monotonic clock, the claim was asked for: its lease counts from then."""
         self._store, self._doorbell, self._settings = store, doorbell, settings
@@ -77,7 +79,7 @@ class Keeper:
         self.terms = terms(run.task, settings)
         self.is_known = False
         self._renewed_at = asked_at
-        self._repairs, self._looker = repairs, looker
+        self._repairs, self._looker, self._term = repairs, looker, term
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._deaf = threading.Event()
@@ -142,7 +144,7 @@ class Keeper:
         try:
             wish = self._store.renew(self._run.id, self._run.attempt, self._settings.lease_s)
             self._renewed_at = asked_at
-            order = self._store.seen(with_disk(self._worker, self._settings))
+            order = self._store.seen(self._term.shown(with_disk(self._worker, self._settings)))
             self.is_known = True
         except Superseded:
             self._tell(Call.SUPERSEDED)

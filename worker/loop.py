@@ -1,5 +1,6 @@
 """A worker: waits for a ticket, looks, again. Redis away costs latency; MongoDB away costs waiting; neither ends it."""
 
+import math
 import os
 import signal
 import socket
@@ -15,10 +16,13 @@ from queueing.doorbell import Doorbell, TicketWorker
 from queueing.optimize.tending import LONGEST_S, ask_heavily, tend
 from queueing.repair import release_own, repair
 from store.connect import connect, prepare_to_connect, redis_url
-from store.errors import DoorbellUnavailable, ExitCode, LabqError, StoreUnavailable, Superseded, UserError
+from store.errors import DoorbellUnavailable, ExitCode, LabqError, NoSuchRun, StoreUnavailable, Superseded, UserError
 from store.logbook import say, warn
 from store.settings import Settings
+from store.states import State
+from store.store import Store
 from store.workers import Worker
+from worker.again import ask_again
 from worker.claiming import claim, gpus_free, gpus_here
 from worker.gpus import Gpu, preload
 from worker.horse import Horse, Outcome, stop_signals_held
@@ -31,8 +35,9 @@ from worker.quick_start import Proven, starter
 from worker.rounds import Rounds
 from worker.rundir import sweep
 from worker.station import Station
-from worker.stopping import STOP_SIGNALS, Requests, means_hurry
+from worker.stopping import HURRY, NOTICES, STOP_SIGNALS, Requests, means_hurry, passed_on
 from worker.supervisor import Supervisor
+from worker.term import Term
 from worker.tickets import Tickets
 from worker.treating import treat
 
@@ -45,6 +50,7 @@ ASKING = "labq-ask"
 """What the process of an optimizer's step is called."""
 
 
+_PROVING = (Outcome.RAN, Outcome.RAN_DRY, Outcome.NOTHING, Outcome.DRAINED)
 _IN_TROUBLE = (Outcome.STORE_AWAY, Outcome.TROUBLE, Outcome.HOPELESS)
 
 
@@ -61,6 +67,12 @@ class Offer:
     gpus: str = "auto"
     slots_per_gpu: int = 1
     burst: bool = False
+    cpus: int | None = None
+    """No more than these, and no more memory: what a batch job was given of its machine."""
+    memory_bytes: int | None = None
+    idle_exit_s: float | None = None
+    run_only: str | None = None
+    """The one run that this worker is for."""
 
 
 def describe(offer: Offer) -> Worker:
@@ -72,17 +84,23 @@ def describe(offer: Offer) -> Worker:
         pid=os.getpid(),
         queues=(offer.queue,),
         tags=offer.tags,
-        cpus=os.cpu_count() or 1,
-        memory_bytes=total_memory_bytes(),
+        cpus=_at_most(offer.cpus, os.cpu_count() or 1),
+        memory_bytes=_at_most(offer.memory_bytes, total_memory_bytes()),
+        only=offer.run_only,
+        place=os.environ.get("LABQ_ALLOCATION", ""),
     )
+
+
+def _at_most(asked: int | None, there: int) -> int:
+    return there if asked is None else min(asked, there)
 
 
 class Loop:
     """The worker's own process: single-threaded, no MongoDB; each look happens in a fork."""
 
-    def __init__(self, settings: Settings, offer: Offer) -> None:
-        self._settings, self._offer = settings, offer
-        self._worker = describe(offer)
+    def __init__(self, settings: Settings, offer: Offer, term: Term) -> None:
+        self._settings, self._offer, self._term = settings, offer, term
+        self._worker = replace(describe(offer), allocation=term.allocation)
         preload()
         prepare_to_connect()
         starter()
@@ -93,14 +111,16 @@ class Loop:
         self._idle = False
         self._stopping = False
         self._told_at: float | None = None
+        self._told_by: int | None = None
         self._mend = False
         self._failures = 0
+        self._idle_since = time.monotonic()
         self._proven = False
         self._asked = False
         self._tends = True
 
-    def run(self) -> ExitCode:
-        """Until SIGTERM, Ctrl-C or `labq drain`; with `burst`, until there is nothing to do."""
+    def run(self) -> int:
+        """Until SIGTERM, Ctrl-C, `labq drain` or the end of its time; or until it is idle (`burst`, `idle_exit_s`)."""
         adopt_orphans()
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
@@ -108,22 +128,33 @@ class Loop:
             signal.signal(signal.SIGHUP, self._on_signal)
         say("worker", name=self._worker.name, queue=self._offer.queue)
         outcome = Outcome.RAN  # the first look waits for no ticket
+        time_is_over = False
         try:
             while not self._stopping:
                 self._wait(self._pause_after(outcome))
+                if not self._stopping and self._time_is_over():
+                    time_is_over = True
+                    break
                 if not self._stopping:
                     outcome = self._look()
+                if outcome in (Outcome.TIME_OVER, Outcome.NOT_NEEDED):
+                    break
                 if outcome is Outcome.DRAINED:
                     say("drained", worker=self._worker.name)
                     break
                 if outcome is Outcome.HOPELESS:
                     return ExitCode.USER_ERROR
-                if self._offer.burst and outcome in (Outcome.NOTHING, Outcome.TROUBLE):
+                if self._offer.burst and outcome in (Outcome.NOTHING, Outcome.RAN_DRY, Outcome.TROUBLE):
+                    break
+                if self._idle_too_long(outcome):
+                    say("idle-exit", worker=self._worker.name, idle_s=self._offer.idle_exit_s)
                     break
         except _Leave:
             pass
         finally:
             self._say_goodbye()
+        if self._offer.run_only and (time_is_over or outcome is Outcome.TIME_OVER or self._told_by in NOTICES):
+            return ask_again(self._settings, self._offer.run_only, self._worker.name)
         return ExitCode.OK
 
     def _pause_after(self, outcome: Outcome) -> float:
@@ -132,7 +163,18 @@ class Loop:
         self._failures = self._failures + 1 if failed else 0
         if failed:
             return min(0.1 * 4.0 ** (self._failures - 1), self._settings.look_s)
-        return 0.0 if outcome is Outcome.RAN else self._settings.look_s
+        return 0.0 if outcome is Outcome.RAN else min(self._settings.look_s, max(0.0, self._may_idle_s()))
+
+    def _idle_too_long(self, outcome: Outcome) -> bool:
+        """A worker that cannot reach MongoDB, or that refuses what it is given, is idle, too."""
+        if outcome in (Outcome.RAN, Outcome.RAN_DRY, Outcome.CRASHED):
+            self._idle_since = time.monotonic()
+        return self._may_idle_s() <= 0
+
+    def _may_idle_s(self) -> float:
+        """How long it may still wait for work."""
+        allowed_s = self._offer.idle_exit_s
+        return math.inf if allowed_s is None else self._idle_since + allowed_s - time.monotonic()
 
     # ── waiting ──
     def _wait(self, wait_s: float) -> None:
@@ -141,7 +183,8 @@ class Loop:
         try:
             if self._stopping:
                 return
-            self._ring_or_pause(wait_s)
+            idle_s = self._term.idle_s()
+            self._ring_or_pause(wait_s if idle_s is None else min(wait_s, idle_s))
         finally:
             self._idle = False
 
@@ -167,6 +210,14 @@ class Loop:
             self._bell, self._bell_is_away = None, True
             time.sleep(min(wait_s, _REDIS_RETRY_S))
 
+    def _time_is_over(self) -> bool:
+        """Whether nothing can be begun any more."""
+        self._term.refresh()
+        if self._term.idle_s() != 0:
+            return False
+        say("time-over", worker=self._worker.name, allocation=self._term.allocation or "--until")
+        return True
+
     # ── looking ──
     def _look(self) -> Outcome:
         outcome = self._in_a_fork(self._inside_the_fork)
@@ -177,7 +228,7 @@ class Loop:
             outcome = self._in_a_fork(self._inside_the_fork)
             self._asked = False
             outcome = Outcome.RAN if outcome is Outcome.STUDY else outcome
-        self._proven = self._proven or outcome in (Outcome.RAN, Outcome.NOTHING, Outcome.DRAINED)
+        self._proven = self._proven or outcome in _PROVING
         self._mend = outcome is Outcome.CRASHED or (self._mend and outcome in _IN_TROUBLE)
         if (outcome is Outcome.STORE_AWAY) != self._store_is_away:
             self._store_is_away = outcome is Outcome.STORE_AWAY
@@ -215,6 +266,9 @@ class Loop:
             gpus = gpus_here(self._offer.gpus)
             free = gpus_free(self._settings, gpus, self._offer.slots_per_gpu)
             store = connect(self._settings)
+            if self._term.span() is not None:
+                self._term.compare(store.now())
+            self._term.keep_asking()
         except StoreUnavailable as error:
             if not self._store_is_away:
                 warn("no-store", worker=self._worker.name, error=error)
@@ -238,6 +292,7 @@ class Loop:
             tickets=Tickets(doorbell),
             packages=Packages(store, self._settings.home / "cache"),
             proven=Proven(),
+            term=self._term,
         )
         threading.Thread(target=self._sweep_beside, name="sweeper", daemon=True).start()
         return self._looks(station, gpus)
@@ -248,8 +303,12 @@ class Loop:
         Not for long: a fresh process has leaked nothing.
         """
         fresh_until = time.monotonic() + _FRESH_S
+        has_run = False
         while True:
             outcome, may_go_on = self._one_look(station, gpus)
+            if outcome is Outcome.NOTHING and has_run:
+                outcome = Outcome.RAN_DRY
+            has_run = has_run or outcome is Outcome.RAN
             if not may_go_on or station.requests.waiting() or time.monotonic() > fresh_until:
                 station.tickets.drop()
                 return outcome
@@ -268,10 +327,10 @@ class Loop:
             self._repair(station)
             if self._studies_want_more(station):
                 return Outcome.STUDY, False
-            claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu)
+            claimed = claim(store, self._settings, worker, gpus, self._offer.slots_per_gpu, self._term.span())
             if claimed is None:
                 self._look_around(station)
-                return Outcome.NOTHING, False
+                return self._outcome_of_nothing(store), False
             station.tickets.claimed(claimed.run)
             say("claimed", run=claimed.run.id, attempt=claimed.run.attempt, experiment=claimed.run.experiment)
             self._tends = claimed.run.trial is not None
@@ -279,7 +338,7 @@ class Loop:
             outcome = supervisor.carry_out()
             if supervisor.is_known:
                 with suppress(LabqError):
-                    if store.seen(with_disk(worker, self._settings)) is not None:
+                    if store.seen(self._term.shown(with_disk(worker, self._settings))) is not None:
                         return Outcome.DRAINED, False
             return outcome, outcome is Outcome.RAN and supervisor.may_be_followed and not gpus
         except Superseded:
@@ -292,11 +351,21 @@ class Loop:
             self._no_slots(error)
         return Outcome.TROUBLE, False
 
+    def _outcome_of_nothing(self, store: Store) -> Outcome:
+        """A worker that is for one run stays while that waits for something that will pass."""
+        if self._offer.run_only is None:
+            return Outcome.NOTHING
+        try:
+            return Outcome.NOTHING if store.run(self._offer.run_only).state is State.QUEUED else Outcome.NOT_NEEDED
+        except NoSuchRun as error:
+            warn("no-such-run", worker=self._worker.name, error=error)
+            return Outcome.NOT_NEEDED
+
     def _is_to_leave(self, station: Station) -> bool:
         """Once a second: say that this worker lives, and hear whether it should."""
         if not station.presence.is_due():
             return False
-        if (order := station.store.seen(with_disk(station.worker, self._settings))) is not None:
+        if (order := station.store.seen(self._term.shown(with_disk(station.worker, self._settings)))) is not None:
             say("told-to-leave", worker=self._worker.name, target=order.target, by=order.by, since=order.from_at)
             return True
         station.tickets.drop()
@@ -343,12 +412,17 @@ class Loop:
     # ── leaving ──
     def _on_signal(self, number: int, _frame: object) -> None:
         """First request: the run checkpoints and goes back into the queue. Second: it goes at once."""
+        if number == signal.SIGUSR1 and self._term.knows_better():
+            say("warned", worker=self._worker.name, left_s=f"{self._term.left_s():.0f}")
+            return
         now = time.monotonic()
-        hurry = means_hurry(number, None if self._told_at is None else now - self._told_at)
+        since_s = None if self._told_at is None else now - self._told_at
+        hurry = means_hurry(number, since_s, in_a_job=bool(self._term.allocation))
         self._told_at = self._told_at or now
+        self._told_by = self._told_by or number
         self._stopping = True
         if self._horse is not None:
-            self._horse.stop(hurry=hurry)
+            self._horse.stop(HURRY if hurry else passed_on(number))
         elif self._idle:
             raise _Leave
 

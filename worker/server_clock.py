@@ -8,7 +8,7 @@ WRONG_S = 60.0
 """Less is the time that answers take, or a clock that somebody is just setting right."""
 
 
-def _elapsed_s() -> float:
+def elapsed_s() -> float:
     """Seconds that pass whatever happens to the clock on the wall: sleeping counts, where the system can tell."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
@@ -17,7 +17,7 @@ class ServerClock:
     """Made at the moment `at` of the server's clock. On a host that is right its own clock counts."""
 
     def __init__(
-        self, at: datetime, wall: Callable[[], float] = time.time, elapsed: Callable[[], float] = _elapsed_s
+        self, at: datetime, wall: Callable[[], float] = time.time, elapsed: Callable[[], float] = elapsed_s
     ) -> None:
         self._wall, self._elapsed = wall, elapsed
         self._wrong_s = at.timestamp() - wall()

@@ -21,6 +21,7 @@ from store.metrics import Shipment, summarize
 from store.runs import Checkpoint, MetricSummary, Run
 from store.store import Store
 from worker.events import Announced, Batch, EventReader, worth_publishing
+from worker.pacing import Pacing
 from worker.published import Held, Mark, forget, hold, look, newest_file
 from worker.rundir import RunDir
 from worker.server_clock import ServerClock
@@ -73,9 +74,11 @@ class Shipper:
         keep: int,
         clock: ServerClock,
         superseded: Callable[[], None],
+        pacing: Pacing,
     ) -> None:
         self._store, self._run, self._folder = store, run, folder
         self._pause_s, self._keep, self._clock, self._superseded = pause_s, keep, clock, superseded
+        self._pacing = pacing
         self._reader = EventReader(reached=max((one.last_step for one in run.summary.values()), default=-1))
         self._position = _Position(summary=dict(run.summary))
         self._cargo: _Cargo | None = None
@@ -161,6 +164,8 @@ class Shipper:
         read = _read(self._folder.events, self._position.events_bytes, written.events_bytes)
         events = _whole_lines(read, final=final)
         batch = self._reader.read(events, time.time(), self._clock.offset_s())
+        if events:
+            self._pacing.reported(len(batch.checkpoints))
         self._told.update(seen[one.name] for one in batch.checkpoints if one.name in seen)
         if self._position.events_bytes + len(read) >= written.events_bytes:
             self._set_apart_replaced([*self._announced, *batch.checkpoints], seen, written)
@@ -256,11 +261,13 @@ class Shipper:
         if not held.is_unchanged():
             self._let_go(announced.name)
             return False
+        began = time.monotonic()
         try:
             stored = self._store.publish_checkpoint(self._described(announced, held), held.path(), self._keep)
         except OSError as error:
             self._warn("checkpoint-not-readable", name=announced.name, error=error)
             return True
+        self._pacing.stored(time.monotonic() - began)
         self._published[held.mark] = announced.line
         self._say("checkpoint", step=stored.step, size_bytes=stored.size_bytes)
         self._forget_local(held.mark)

@@ -11,6 +11,7 @@ from worker.packages import Packages
 from worker.quick_start import Proven
 from worker.rounds import Rounds
 from worker.stopping import Requests
+from worker.term import Term
 from worker.tickets import Tickets
 
 
@@ -29,3 +30,4 @@ class Station:
     tickets: Tickets
     packages: Packages
     proven: Proven
+    term: Term

@@ -3,26 +3,47 @@
 What stops a machine says so to every process (systemd, Slurm), and each process says it to those below: the same
 request arrives several times within a moment. A supervisor never guesses: SIGTERM is always the first request, however
 often it comes, and the second has a signal of its own. Only a process that people talk to looks at the clock.
+
+Schedulers say it with SIGUSR1 and SIGUSR2 too, and again with SIGTERM later: inside a job only Ctrl-C is a person's.
 """
 
 import signal
 import socket
+import time
 from collections.abc import Callable
 
-HURRY = signal.SIGUSR2
-"""From a crew to its workers, from a worker to its supervisor: do not wait for a checkpoint."""
+HURRY: int = signal.SIGRTMIN + 5 if hasattr(signal, "SIGRTMIN") else signal.SIGURG
+"""From a crew to its workers, from a worker to its supervisor: do not wait for a checkpoint. Nobody else sends it."""
 
-STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, HURRY})
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, HURRY})
+HEARD_BELOW = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, HURRY)
+"""What a supervisor listens to: Ctrl-C is its worker's business."""
+
+SOFT, LAST = signal.SIGUSR1, signal.SIGTERM
+"""How a worker passes it on: there may be time; or SIGKILL follows, where a scheduler said it."""
+
+NOTICES = (signal.SIGUSR1, signal.SIGUSR2)
+"""With these a scheduler says that a job's time ends."""
 
 _KEY_S = 0.2
 _ECHO_S = 1.0
 
 
-def means_hurry(number: int, since_first_s: float | None) -> bool:
-    """Whether this signal is a second request. A person presses Ctrl-C twice; SIGTERM may be an echo of the first."""
+def means_hurry(number: int, since_first_s: float | None, *, in_a_job: bool = False) -> bool:
+    """Whether this signal is a second request. A person presses Ctrl-C twice; SIGTERM may be an echo of the first.
+
+    A scheduler says it as often as it likes: a warning, the end of a grace, the time limit.
+    """
     if number == HURRY:
         return True
+    if number in (signal.SIGUSR1, signal.SIGUSR2) or (in_a_job and number != signal.SIGINT):
+        return False
     return since_first_s is not None and since_first_s >= (_KEY_S if number == signal.SIGINT else _ECHO_S)
+
+
+def passed_on(number: int) -> int:
+    """The signal that says to those below what this one said to us, unless it means hurry."""
+    return LAST if number in (signal.SIGTERM, signal.SIGUSR2) else SOFT
 
 
 def _ignored(_number: int, _frame: object) -> None:
@@ -39,6 +60,8 @@ class Requests:
     def __init__(self) -> None:
         self.leave = False
         self.hurry = False
+        self.first_at: dict[int, float] = {}
+        """When each signal came first, on the monotonic clock."""
         self._tell: Callable[[], None] = _to_nobody
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -48,7 +71,7 @@ class Requests:
         """Signals held back since the last attempt arrive now: `tell` is called in the main thread, for each."""
         self._tell = tell
         signal.signal(signal.SIGINT, _ignored)  # SIG_IGN would be passed on to the child
-        for number in (signal.SIGTERM, HURRY):
+        for number in HEARD_BELOW:
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
@@ -65,8 +88,9 @@ class Requests:
         return self.leave or bool(STOP_SIGNALS & signal.sigpending())
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        """SIGTERM, however often: checkpoint and requeue. In a hurry: now."""
+        """However often: checkpoint and requeue. In a hurry: now."""
         self.leave = True
+        self.first_at.setdefault(number, time.monotonic())
         self.hurry = self.hurry or number == HURRY
         self._tell()
 

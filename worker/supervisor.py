@@ -22,9 +22,17 @@ from typing import TypeVar
 
 from queueing.refusal import Objection, handed_on
 from queueing.retry import verdict
-from store.errors import CheckpointDamaged, DoorbellUnavailable, StoreFailed, StoreUnavailable, Superseded
+from store.errors import (
+    CheckpointDamaged,
+    DoorbellUnavailable,
+    LabqError,
+    StoreFailed,
+    StoreUnavailable,
+    Superseded,
+)
 from store.logbook import say, warn
 from store.runs import Checkpoint, Ending, Run
+from store.spans import Pace, pace_of, together
 from store.states import Reason, State
 from store.store import Settlement
 from worker.beside import Beside
@@ -37,7 +45,9 @@ from worker.gpu_slots import NOTHING
 from worker.horse import Outcome
 from worker.keeper import Keeper
 from worker.launch import Launch, plan
+from worker.leaving import Leaving
 from worker.memory_limit import Cgroup, memory_limit
+from worker.pacing import Pacing
 from worker.preflight import examine, missing, needs, shortage
 from worker.results import BadResult, append_results, plan_result, read_results
 from worker.rundir import RunDir, beginning, make_run_dir, promises
@@ -62,7 +72,12 @@ class Supervisor:
         self._packages, self._proven = station.packages, station.proven
         self._run, self._gpus, self._objection = claimed.run, claimed.gpus, claimed.objection
         self._clock = ServerClock(self._run.history[-1].started_at)  # it was claimed this moment
-        self._watch = Watch(self._run, self._requests, memory_limit(self._run))
+        self._term = station.term
+        self._term.listen(self._requests.wake)
+        known = self._run.outlook.pace if self._run.outlook is not None else Pace()
+        self._pacing = Pacing(self._run.task.grace_s, known)
+        self._leaving = Leaving(self._run, self._term, self._pacing, self._requests)
+        self._watch = Watch(self._run, self._requests, memory_limit(self._run), self._leaving, self._pacing)
         self._settled = False
         self._swept = False
         self._noting: threading.Thread | None = None
@@ -76,6 +91,7 @@ class Supervisor:
             asked_at=claimed.asked_at,
             repairs=station.repairs,
             looker=station.looker,
+            term=station.term,
         )
 
     def carry_out(self) -> Outcome:
@@ -93,6 +109,7 @@ class Supervisor:
                 return self._refuse(ending)
             if ending is not None and not self._watch.superseded:
                 self._settle(lambda run: verdict(run, ending))
+                self._note_pace(ending)
         except OSError as error:
             return self._hand_on(error)
         except Superseded:
@@ -113,7 +130,7 @@ class Supervisor:
             if folder is not None:
                 folder.remove()
             self._requests.hold()
-        return Outcome.RAN
+        return Outcome.TIME_OVER if self._watch.time_is_over else Outcome.RAN
 
     def _leave_in_order(self) -> None:
         """Asked to leave while MongoDB was away: that must not count as lost."""
@@ -139,6 +156,8 @@ class Supervisor:
         if (lacking := self._objection or missing(self._run, os.environ)) is not None:
             return lacking
         siblings = self._until_answered(lambda: self._store.peaks(self._run.experiment))
+        if self._term.span() is not None:
+            self._pacing.learn(together(self._until_answered(lambda: self._store.paces(self._run.experiment))))
         runs_dir, floor_bytes = self._settings.runs_dir, self._settings.disk_floor_mb * 10**6
         with beginning(runs_dir):
             needed = needs(self._run, siblings, floor_bytes, alone=not promises(runs_dir))
@@ -191,7 +210,14 @@ class Supervisor:
         self._watch.limit = self._watch.limit.around(child.pid)
         say("started", run=self._run.id, attempt=self._run.attempt, pid=child.pid)
         beside = Beside(
-            self._store, self._settings, self._run, folder, self._gpus.gpus, self._clock, self._watch.on_call
+            self._store,
+            self._settings,
+            self._run,
+            folder,
+            self._gpus.gpus,
+            self._clock,
+            self._watch.on_call,
+            self._pacing,
         )
         beside.start()
         self._note_packages(launch)
@@ -208,13 +234,13 @@ class Supervisor:
                 exit_code, bad_result, more_bytes = self._extract(launch, folder, started_at)
             except OSError:  # of this machine: what the main command reported last must not go with the folder
                 beside.stop_looking()
-                beside.shipper.finish(self._settings.outage_grace_s, lambda: self._requests.hurry)
+                beside.shipper.finish(self._patience_s(), lambda: self._requests.hurry)
                 raise
             peak_bytes = max(peak_bytes, more_bytes)
         beside.stop_looking()
         if watch.superseded:
             return None
-        if not beside.shipper.finish(self._settings.outage_grace_s, lambda: self._requests.hurry):
+        if not beside.shipper.finish(self._patience_s(), lambda: self._requests.hurry):
             return Ending(reason=Reason.DRAINED, message="not all of it could be stored: MongoDB was away")
         ending = classify(
             stopped_for=watch.stop_for if watch.interfered or exit_code in TERMINATED else None,
@@ -228,6 +254,9 @@ class Supervisor:
             ending = replace(ending, reason=Reason.ERROR, message=bad_result)
         if ending.reason is Reason.OUT_OF_MEMORY and watch.memory_said:
             ending = replace(ending, message=watch.memory_said)
+        if ending.reason is Reason.DRAINED and watch.time_is_over:
+            ending = replace(ending, message=f"the time of its worker was over ({self._leaving.allocation})")
+        ending = replace(ending, pace=self._pacing.pace())
         say("ended", run=self._run.id, attempt=self._run.attempt, reason=ending.reason, exit_code=exit_code)
         return ending
 
@@ -297,7 +326,7 @@ class Supervisor:
     # ── settling ──
     def _settle(self, decide: Callable[[Run], Settlement]) -> None:
         """Until MongoDB has it, or the outage grace is over: then the lease ends, and the run goes on elsewhere."""
-        deadline = time.monotonic() + self._settings.outage_grace_s
+        deadline = time.monotonic() + self._patience_s()
         while True:
             try:
                 after = self._store.settle(self._run.id, self._run.attempt, decide)
@@ -307,10 +336,22 @@ class Supervisor:
                     warn("unsettled", run=self._run.id, attempt=self._run.attempt, error=error)
                     return
                 time.sleep(_RETRY_S)
-        self._settled = True
+        self._settled, self._run = True, after
         say("settled", run=after.id, attempt=after.attempt, state=after.state, reason=after.reason)
         if after.state is State.QUEUED:
             self._ring(after)
+
+    def _patience_s(self) -> float:
+        """How long to wait for a MongoDB that is away: the outage grace, or as long as this worker has time."""
+        return self._leaving.patience_s(self._settings.outage_grace_s)
+
+    def _note_pace(self, ending: Ending) -> None:
+        """What this attempt tells its siblings. Nobody waits for it."""
+        if not self._settled or self._run.history[-1].ended_at is None:
+            return
+        if (pace := pace_of(self._run, ending, self._run.history[-1].ended_at)) is not None:
+            with suppress(LabqError):
+                self._store.note_pace(self._run.experiment, pace)
 
     def _ring(self, run: Run) -> None:
         try:

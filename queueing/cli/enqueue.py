@@ -4,34 +4,53 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from queueing.cli.context import opened_store, settings
 from queueing.cli.study_words import study_lines
 from queueing.units import format_duration, format_size
 from store.errors import ExitCode
-from store.runs import short
+from store.runs import Resources, short
+from store.schedulers import Scheduler
 
 if TYPE_CHECKING:
     from queueing.expand import Definition
+    from store.store import Store
 
 _SHOWN = 20
 BAR_FROM = 2000
 """A sweep smaller than this is in the queue before a progress bar could be read."""
 
 
-def enqueue_file(options: argparse.Namespace) -> int:
+class OwnJobs(Protocol):
+    """Who asks for jobs, where each run is to have one of its own."""
+
+    on: Scheduler
+
+    def check(self, wants: Resources, queue: str) -> None:
+        """Raises UserError when such jobs would never start."""
+
+    def ask(self, store: "Store", queue: str) -> None:
+        """For those runs of this queue that have none."""
+
+
+def enqueue_file(options: argparse.Namespace, jobs: OwnJobs | None = None) -> int:
     """Show what was understood, then queue it."""
     from queueing.definition import define
 
     chosen = settings()
     definition = define(Path(options.file), chosen)
+    if jobs is not None:
+        definition = replace(definition, resources=replace(definition.resources, on=jobs.on))
     if options.dry_run:
         _print_plan(definition, as_json=options.json)
         return ExitCode.OK
+    if jobs is not None:
+        jobs.check(definition.resources, definition.queue)
     from queueing.doorbell import Doorbell
     from queueing.enqueue import enqueue
     from store.connect import redis_url
@@ -55,6 +74,9 @@ def enqueue_file(options: argparse.Namespace) -> int:
         print(_begun(definition, done.ids, done.warm))
     else:
         print(_queued(done.added, done.total, done.ids))
+    if jobs is not None:
+        with opened_store(chosen) as store:
+            jobs.ask(store, definition.queue)
     return ExitCode.OK
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+from queueing.cli.places_options import own_job_options, scale_options, workers_actions
 from queueing.cli.results_options import results_options
 
 _Option = Callable[[argparse.ArgumentParser], None]
@@ -54,8 +55,21 @@ def _servers(verb: _Verb) -> None:
 
 def _work(verb: _Verb) -> None:
     """Queueing runs, carrying them out, telling of them."""
-    verb("enqueue", "queueing.cli.enqueue:enqueue_file", "queue the runs of an experiment file", _file, _dry_run)
+    verb(
+        "enqueue",
+        "worker.cluster.enqueue_cli:enqueue",
+        "queue the runs of an experiment file",
+        _file,
+        _dry_run,
+        own_job_options,
+    )
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
+    verb(
+        "scale",
+        "worker.cluster.scale_cli:scale",
+        "as many workers as the queue can use",
+        scale_options,
+    )
     verb(
         "study", "queueing.cli.study:show_study", "how a study stands: best trials, importances, budget", _study, _plots
     )
@@ -90,7 +104,12 @@ def _looking(verb: _Verb) -> None:
     verb("checkpoint", "queueing.cli.checkpoint:checkpoint", "fetch a run's checkpoint", _run, _best, _into)
     verb("sample", "queueing.cli.trainer:sample", "draw sentences from a language model's run", _run, _sample)
     verb("why", "queueing.cli.why:explain", "say what a run waits for", _run)
-    verb("workers", "queueing.cli.workers:workers", "list workers: what they have, what they do")
+    verb(
+        "workers",
+        "worker.cluster.cli:workers",
+        "list workers; start, stop them on clusters",
+        workers_actions,
+    )
 
 
 def _changing(verb: _Verb) -> None:
@@ -340,7 +359,14 @@ def _worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slots-per-gpu", type=_positive, default=1, metavar="N", help="runs that may share a GPU, memory permitting"
     )
+    parser.add_argument("--cpus", type=_positive, metavar="N", help="offer no more processors (default: all there are)")
+    parser.add_argument("--memory", metavar="SIZE", help="offer no more memory, such as 12GB (default: all there is)")
     parser.add_argument("--burst", action="store_true", help="leave when there is nothing to do")
+    parser.add_argument("--run-only", metavar="RUN", help="carry out this run alone, and leave when it needs no more")
+    parser.add_argument("--idle-exit", metavar="TIME", help="leave after this time without work, such as 10m")
+    parser.add_argument(
+        "--until", metavar="TIME", help="leave by then: +4h, 18:00, 2026-11-22T04:00; in Slurm and SGE jobs it is known"
+    )
 
 
 def _outbox(parser: argparse.ArgumentParser) -> None:

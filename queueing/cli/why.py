@@ -34,11 +34,15 @@ def situation(store: Store, chosen: Settings, name: str) -> Situation:
         run=run,
         now=store.now(),
         workers=tuple(store.workers(chosen.living_s)),
+        places=tuple(one for one in store.allocations(0) if one.run == run.id and not one.is_over),
         drains=tuple(store.drains()),
         events=tuple(store.events(run.id)),
         ahead=store.ahead(run),
         redis_answers=_redis_answers(chosen),
         look_s=chosen.look_s,
+        paces=store.paces(run.experiment),
+        ours=run.task.trainer is not None,
+        margin_s=chosen.until_margin_s,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from queueing.cli.context import opened_doorbell, opened_store, print_json, settings
+from queueing.cli.places import SHOW_OVER_S, places_table, workers_in, worth_showing
 from queueing.cli.words import ago
 from queueing.people import asked_by, drain, is_meant
 from queueing.units import format_duration, format_size, parse_duration
@@ -22,14 +23,21 @@ def workers(options: argparse.Namespace) -> int:
     chosen = settings()
     with opened_store(chosen) as store:
         found, orders, now = store.workers(_STALE_S), store.drains(), store.now()
+        places = worth_showing(store.allocations(SHOW_OVER_S))
+    inside = workers_in(places, found)
     if options.json:
         rows = [{"worker": one, "doing": _doing(one, orders, now, chosen)} for one in found]
-        print_json({"workers": rows, "drains": orders})
+        asked = [{"allocation": one, "worker": inside[one.id].name if one.id in inside else None} for one in places]
+        print_json({"workers": rows, "drains": orders, "allocations": asked})
         return ExitCode.OK
     if not found:
         print("no worker lives; start one: labq worker")
     else:
         _print_table(found, orders, now, chosen)
+    if places:
+        from rich.console import Console
+
+        Console().print("", places_table(places), sep="\n")
     for order in orders:
         print(_order_words(order, now))
     return ExitCode.OK
@@ -59,7 +67,7 @@ def drain_workers(options: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def seconds_until(text: str, now: datetime) -> float:
+def seconds_until(text: str, now: datetime, option: str = "--at") -> float:
     """`2h30m`, `18:00` (the next one), `2026-11-22 06:00`: how long from now. Raises UserError."""
     allowed = "allowed: a duration such as 2h, a time such as 18:00, or a date and time such as 2026-11-22 06:00"
     if clock := re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip()):
@@ -71,10 +79,10 @@ def seconds_until(text: str, now: datetime) -> float:
         try:
             return parse_duration(text)
         except ValueError:
-            raise UserError(f"--at {text!r}; {allowed}") from None
+            raise UserError(f"{option} {text!r}; {allowed}") from None
     then = then.replace(tzinfo=now.tzinfo) if then.tzinfo is None else then
     if then <= now:
-        raise UserError(f"--at {text!r} is over already; {allowed}")
+        raise UserError(f"{option} {text!r} is over already; {allowed}")
     return (then - now).total_seconds()
 
 
@@ -101,7 +109,10 @@ def _print_table(found: Sequence[Worker], orders: Sequence[Drain], now: datetime
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("worker", "queue", "tags", "gpus", "cpus", "memory", "doing", "seen", box=None, pad_edge=False)
+    place = ["place"] if any(worker.place for worker in found) else []
+    lent = ["allocation", "time left"] if any(worker.until or worker.allocation for worker in found) else []
+    names = ("worker", "queue", "tags", "gpus", "cpus", "memory", "doing", "seen", *place, *lent)
+    table = Table(*names, box=None, pad_edge=False)
     for worker in found:
         table.add_row(
             worker.name,
@@ -112,8 +123,18 @@ def _print_table(found: Sequence[Worker], orders: Sequence[Drain], now: datetime
             format_size(worker.memory_bytes),
             _doing(worker, orders, now, chosen),
             ago(worker.seen_at or now, now),
+            *([worker.place] if place else []),
+            *([worker.allocation, time_left(worker, now)] if lent else []),
         )
     Console().print(table)
+
+
+def time_left(worker: Worker, now: datetime) -> str:
+    """Until its time ends: `3h 10m`, `over`; empty: it has no end."""
+    if worker.until is None:
+        return ""
+    left_s = (worker.until - now).total_seconds()
+    return format_duration(left_s) if left_s > 0 else "over"
 
 
 def _doing(worker: Worker, orders: Sequence[Drain], now: datetime, chosen: Settings) -> str:

@@ -1,5 +1,6 @@
 """The in-memory twin of the MongoDB store: the same promises, for tests and for reading what they are."""
 
+from store.memory.allocations import Allocations
 from store.memory.crew import Crew
 from store.memory.deliveries import Deliveries
 from store.memory.diagnoses import Diagnoses
@@ -13,5 +14,7 @@ from store.memory.telling import Tellings
 from store.memory.upkeep import Upkeep
 
 
-class MemoryStore(Overview, Upkeep, Stopping, Glances, Diagnoses, People, Crew, Tellings, Rules, Outbox, Deliveries):
+class MemoryStore(
+    Overview, Upkeep, Stopping, Glances, Diagnoses, People, Crew, Allocations, Tellings, Rules, Outbox, Deliveries
+):
     """`store.store.Store` in one process: one mixin per concern, one lock."""

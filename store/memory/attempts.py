@@ -17,6 +17,7 @@ from store.occasions import Occasion, entered
 from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, artifact_name, has_resumed, worth_keeping
 from store.runs import Attempt as AttemptRecord
 from store.samples import Peaks, Sample, highest
+from store.spans import KEPT, Pace, Span, is_worth, needs, together
 from store.states import State, Wish, check_transition
 from store.store import Decision
 from store.workers import Worker, fits, is_refused
@@ -25,12 +26,14 @@ from store.workers import Worker, fits, is_refused
 class Attempts(Runs):
     """Everything that the holder of a claim may do."""
 
-    def claim(self, worker: Worker, lease_s: float) -> Run | None:
-        """Take the best eligible run that fits the worker."""
+    def claim(self, worker: Worker, lease_s: float, span: Span | None = None) -> Run | None:
+        """Take the best eligible run that fits the worker, and its time."""
         with self._lock:
             now = self.now()
             due = [run for run in self._runs.values() if claimable(run, now)]
             fitting = [run for run in due if fits(run, worker) and not is_refused(run, worker, now)]
+            if span is not None and worker.only is None:
+                fitting = [run for run in fitting if self._is_worth(run, span)]
             if not fitting:
                 return None
             run = min(fitting, key=best_first)
@@ -49,6 +52,16 @@ class Attempts(Runs):
                     history=(*run.history, attempt),
                 )
             )
+
+    def _is_worth(self, run: Run, span: Span) -> bool:
+        experiment, paces = self._experiments.get(run.experiment), self.paces(run.experiment)
+        needed = needs(
+            time_s=run.resources.time_s,
+            own=run.outlook,
+            siblings=together(paces) if paces else None,
+            ours=experiment is not None and experiment.trainer is not None,
+        )
+        return is_worth(span, needed)
 
     def begin(self, run_id: str, attempt: int, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run:
         """Drop the points that this attempt will make again."""
@@ -195,6 +208,15 @@ class Attempts(Runs):
     def peaks(self, experiment: str) -> Peaks:
         """The most that any run of the experiment used."""
         return self._peaks[experiment]
+
+    def note_pace(self, experiment: str, pace: Pace) -> None:
+        """Keep how fast an attempt went."""
+        with self._lock:
+            self._paces[experiment] = (*self.paces(experiment), pace)[-KEPT:]
+
+    def paces(self, experiment: str) -> tuple[Pace, ...]:
+        """How fast the newest attempts of the experiment's runs went."""
+        return self._paces.get(experiment, ())
 
     def _raise_peaks(self, experiment: str, peaks: Peaks) -> None:
         self._peaks[experiment] = highest([self._peaks[experiment], peaks])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from store.allocations import Allocation
 from store.courses import Course, Reached
 from store.deliveries import Sending
 from store.errors import Superseded
@@ -20,6 +21,7 @@ from store.remedies import Remedy
 from store.rules import Mute, RuleBook
 from store.runs import Artifact, Checkpoint, Run
 from store.samples import Peaks, Sample
+from store.spans import Pace
 from store.states import State
 from store.studies import Study, Trial
 from store.telling import Owed, Remembered
@@ -53,6 +55,7 @@ class Shared:
         self._locks: dict[str, Held] = {}
         self._workers: dict[str, Worker] = {}
         self._drains: dict[str, Drain] = {}
+        self._allocations: dict[str, Allocation] = {}
         self._events: list[Event] = []
         self._owed: dict[str, Owed] = {}
         self._remembered: dict[str, Remembered] = {}
@@ -60,6 +63,7 @@ class Shared:
         self._mutes: dict[str, Mute] = {}
         self._samples: dict[str, list[tuple[Sample, datetime]]] = defaultdict(list)
         self._peaks: dict[str, Peaks] = defaultdict(Peaks)
+        self._paces: dict[str, tuple[Pace, ...]] = {}
         self._views: dict[tuple[str, str], View] = {}
         self._metric_names: dict[str, set[str]] = defaultdict(set)
         self._param_names: dict[str, set[str]] = defaultdict(set)

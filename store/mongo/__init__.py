@@ -1,5 +1,6 @@
 """The store in MongoDB. Nothing outside this package and `store.servers` imports the driver."""
 
+from store.mongo.allocations import Allocations
 from store.mongo.client import connect
 from store.mongo.crew import Crew
 from store.mongo.damage import Damaged
@@ -25,6 +26,7 @@ class MongoStore(
     Outcomes,
     Damaged,
     Crew,
+    Allocations,
     Diagnoses,
     Excerpts,
     Outbox,

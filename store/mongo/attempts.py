@@ -18,9 +18,11 @@ from store.mongo.codec import from_document, plain
 from store.mongo.history import History
 from store.mongo.runs import Runs
 from store.mongo.schema import CLAIM_ORDER, QUEUE_ORDER
+from store.mongo.timed import PIECES, PLACE, Lot, Timed
 from store.occasions import Occasion, entered
 from store.runs import Checkpoint, MetricSummary, Resources, Run, has_resumed
 from store.samples import Peaks
+from store.spans import Span
 from store.states import State, Wish, check_transition
 from store.store import Decision
 from store.workers import Worker, has
@@ -28,10 +30,10 @@ from store.workers import Worker, has
 _SUMMARY_S = 300
 _SETTLED = (
     "state", "reason", "ending", "setbacks", "lease", "wish", "not_before", "ended_at", "remark", "refusals", "history",
-    "judged",
+    "judged", "outlook",
 )  # fmt: skip
-_DEMANDS_AT_MOST = 150
-"""MongoDB merges up to 200 sorted pieces of an index; more would be read whole and sorted."""
+_TRIES = 50
+"""How often another worker may be quicker before this one looks again later."""
 
 _BEST_FIRST = [("priority", -1), ("queued_at", 1), ("index", 1)]
 _DUE: Document = {"$or": [{"$eq": ["$not_before", None]}, {"$lte": ["$not_before", "$$NOW"]}]}
@@ -47,12 +49,47 @@ def _in_future(seconds: float) -> Document:
     return {"$add": ["$$NOW", int(seconds * 1000)]}
 
 
-class Attempts(Runs, History):
+class Attempts(Runs, History, Timed):
     """Claiming and everything that the holder of a claim may do."""
 
     @guarded
-    def claim(self, worker: Worker, lease_s: float) -> Run | None:
+    def claim(self, worker: Worker, lease_s: float, span: Span | None = None) -> Run | None:
         """One find_one_and_update: state, attempt + 1, lease on the server's clock, a line of history."""
+        demands = self._demands_met_by(worker)
+        if not demands:
+            return None
+        if worker.only is not None:  # its job was asked for with the time that the run wants
+            return self._take({**_fits(worker, demands), "_id": worker.only}, worker, lease_s, None)
+        if span is not None:
+            return self._claim_in(span, worker, demands, lease_s)
+        few = len(demands) * len(worker.queues) <= PIECES
+        return self._take(_fits(worker, demands), worker, lease_s, CLAIM_ORDER if few else QUEUE_ORDER)
+
+    def _claim_in(self, span: Span, worker: Worker, demands: list[Document], lease_s: float) -> Run | None:
+        """The best of those that were interrupted and of those that never began; another worker may be quicker."""
+        fits, siblings = _fits(worker, demands), self._siblings(self._waiting(worker.queues))
+        lots = [
+            replace(lot, where={**fits, **lot.where}) for lot in self._lots(span, len(worker.queues), demands, siblings)
+        ]
+        for _ in range(_TRIES):
+            tried = self._best_tried(span, fits, siblings, _BEST_FIRST)
+            if tried is None and len(lots) == 1:
+                return self._take(lots[0].where, worker, lease_s, lots[0].index)
+            first = [tried, *(self._first(lot) for lot in lots)]
+            best = min((one for one in first if one is not None), key=_place, default=None)
+            if best is None:
+                return None
+            if (taken := self._take({**fits, "_id": best["_id"]}, worker, lease_s, None)) is not None:
+                return taken
+        return None
+
+    def _first(self, lot: Lot) -> Document | None:
+        found = self.database["runs"].find(lot.where, PLACE).hint(lot.index).sort(_BEST_FIRST).limit(1)
+        return next(iter(found), None)
+
+    def _take(
+        self, where: Document, worker: Worker, lease_s: float, index: str | list[tuple[str, int]] | None
+    ) -> Run | None:
         number = {"$add": ["$attempt", 1]}
         name = {"$literal": worker.name}
         attempt = {
@@ -70,15 +107,11 @@ class Attempts(Runs, History):
             "ended_at": None,
             "history": {"$concatArrays": ["$history", [attempt]]},
         }
-        demands = self._demands_met_by(worker)
-        if not demands:
-            return None
-        few = len(demands) * len(worker.queues) <= _DEMANDS_AT_MOST
         document = self.database["runs"].find_one_and_update(
-            _fits(worker, demands),
+            where,
             [{"$set": update}],
             sort=_BEST_FIRST,
-            hint=CLAIM_ORDER if few else QUEUE_ORDER,
+            hint=index,
             return_document=ReturnDocument.AFTER,
         )
         return from_document(Run, document) if document else None
@@ -231,6 +264,10 @@ class Attempts(Runs, History):
         if owed is not None:
             document["owed"] = owed.value
         self.database["events"].insert_one(document, session=session)
+
+
+def _place(document: Document) -> tuple[int, datetime, int]:
+    return -document["priority"], document["queued_at"], document["index"]
 
 
 def _token(run_id: str, attempt: int) -> Document:

@@ -8,6 +8,7 @@ from store.errors import Superseded
 from store.mongo.client import Connected, Document, guarded
 from store.mongo.codec import from_document, plain
 from store.samples import Peaks, Sample, highest
+from store.spans import KEPT, Pace, together
 from store.states import State
 
 
@@ -67,6 +68,24 @@ class Samples(Connected):
         """The most that any run of the experiment used."""
         found = self.database["experiments"].find_one({"_id": experiment}, {"peaks": 1})
         return from_document(Peaks, (found or {}).get("peaks") or {})
+
+    @guarded
+    def note_pace(self, experiment: str, pace: Pace) -> None:
+        """Keep how fast an attempt went, and what all together say, which is what claims read.
+
+        Of two at once one may be missing in that, until the next comes.
+        """
+        newest: Document = {"$each": [plain(pace)], "$slice": -KEPT}
+        summary = plain(together([*self.paces(experiment), pace][-KEPT:]))
+        self.database["experiments"].update_one(
+            {"_id": experiment}, {"$push": {"paces": newest}, "$set": {"pace": summary}}
+        )
+
+    @guarded
+    def paces(self, experiment: str) -> tuple[Pace, ...]:
+        """How fast the newest attempts of the experiment's runs went."""
+        found = self.database["experiments"].find_one({"_id": experiment}, {"paces": 1})
+        return tuple(from_document(Pace, one) for one in (found or {}).get("paces") or [])
 
     def _raise_peaks(self, experiment: str, peaks: Peaks) -> None:
         """A write that changes nothing is skipped: a thousand runs of one experiment share this document."""

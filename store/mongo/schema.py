@@ -8,11 +8,13 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure
 
+from store.allocations import KEEP_S, Phase
 from store.errors import StoreFailed
 from store.logbook import say
 from store.mongo.client import Document, guarded
 from store.mongo.for_analysts import ensure_views
 from store.notices import NoticeState
+from store.schedulers import Scheduler
 from store.states import Reason, State
 from store.studies import StudyState, TrialState
 
@@ -24,6 +26,12 @@ QUEUE_ORDER = [("state", _UP), ("queue", _UP), ("priority", _DOWN), ("queued_at"
 CLAIM_ORDER = [*QUEUE_ORDER[:2], ("resources", _UP), *QUEUE_ORDER[2:]]
 """A worker looks only among runs whose demands it meets, however many others come before them."""
 
+SPAN_ORDER = [*QUEUE_ORDER[:2], ("experiment", _UP), ("resources", _UP), *QUEUE_ORDER[2:]]
+"""For a worker whose time ends: experiments that take too long are no obstacle, however many runs they have."""
+
+TRIED = "outlook.wasted_s"
+"""Every run has it that was interrupted before."""
+
 _BY_AGE = (("queued_at", _UP), ("index", _UP), ("_id", _UP))
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -33,6 +41,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("key", _UP)], unique=True),
         IndexModel(QUEUE_ORDER),
         IndexModel(CLAIM_ORDER),
+        IndexModel(SPAN_ORDER, name="spans", partialFilterExpression={"state": State.QUEUED.value}),
+        IndexModel(
+            [*QUEUE_ORDER, ("_id", _UP)],
+            name="tried",
+            partialFilterExpression={"state": State.QUEUED.value, TRIED: {"$gte": 0}},
+        ),
         IndexModel([*_BY_AGE]),
         IndexModel([("state", _UP), *_BY_AGE]),
         IndexModel([("experiment", _UP), ("state", _UP), *_BY_AGE]),
@@ -91,6 +105,12 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "workers": [IndexModel([("seen_at", _UP)])],
     "drains": [],
+    "allocations": [
+        IndexModel([("phase", _UP)]),
+        IndexModel(
+            [("ended_at", _UP)], expireAfterSeconds=KEEP_S, partialFilterExpression={"ended_at": {"$gt": _LONG_AGO}}
+        ),
+    ],
     "locks": [],
     "names": [],
     "views": [],
@@ -143,6 +163,14 @@ VALIDATORS: dict[str, dict[str, Any]] = {
             "params": {"bsonType": "object"},
             "state": {"enum": [state.value for state in TrialState]},
             "told": _STRING,
+        }
+    ),
+    "allocations": _object(
+        {
+            "_id": _STRING,
+            "submission": _STRING,
+            "scheduler": {"enum": [scheduler.value for scheduler in Scheduler]},
+            "phase": {"enum": [phase.value for phase in Phase]},
         }
     ),
     "outbox": _object({"_id": _STRING, "run": _STRING, "to": _ARRAY, "state": _STRING}),

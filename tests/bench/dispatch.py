@@ -9,6 +9,8 @@ start it are interleaved, so that whatever else the machine does hits them alike
     labq_cpu_ms, python_cpu_ms   processor time per run of all processes but the servers, without the worker's own start
     claim_p50_ms, claim_p99_ms   a claim while that many runs are queued
     claim_behind_…               the same with a tenth of them first in the queue and not for this worker (other tags)
+    claim_in_span_…              the same by a worker whose time ends
+    claim_beside_long_…          the same when all of them take longer than it has, but for some of another experiment
     ringable_ms                  what a repair round asks of the queue
     supervisor_pss_mb, _uss_mb, _cpu_percent    while a child trains for some seconds, with the default settings
     sampler_cpu_percent          of a core, one look every sample_s
@@ -46,6 +48,7 @@ from store.mongo import MongoStore
 from store.mongo.codec import to_document
 from store.servers import lifecycle
 from store.settings import Settings
+from store.spans import Pace, Span
 from store.states import State
 from store.store import RunQuery
 from store.workers import Worker
@@ -139,13 +142,13 @@ def _span_ms(spans: list[tuple[datetime | None, datetime | None]]) -> float:
 
 
 # ── claims ──
-def claims_ms(bench: Bench) -> list[float]:
+def claims_ms(bench: Bench, span: Span | None = None) -> list[float]:
     """How long each of some hundred claims takes."""
     worker = Worker(name="bench", host="here", pid=1, queues=("default",), cpus=2, memory_bytes=1 << 34)
     times = []
     for _ in range(CLAIMS):
         began = time.perf_counter()
-        assert bench.store.claim(worker, 20.0) is not None
+        assert bench.store.claim(worker, 20.0, span) is not None
         times.append((time.perf_counter() - began) * 1000)
     return times
 
@@ -158,7 +161,13 @@ def _claim_figures(bench: Bench, queued: int) -> dict[str, float]:
     figures |= _quantiles("claim_behind", claims_ms(bench))
     began = time.perf_counter()
     bench.store.ringable(RING_AT_MOST)
-    return figures | {"ringable_ms": (time.perf_counter() - began) * 1000}
+    figures |= {"ringable_ms": (time.perf_counter() - began) * 1000}
+    hour = Span.of(1800.0, 3600.0, 15.0)
+    figures |= _quantiles("claim_in_span", claims_ms(bench, hour))
+    bench.store.database["experiments"].insert_one({"_id": "many"})
+    bench.store.note_pace("many", Pace(took_s=7200.0))
+    _fill(bench, CLAIMS, "y", experiment="few")
+    return figures | _quantiles("claim_beside_long", claims_ms(bench, hour))
 
 
 def _quantiles(name: str, times_ms: list[float]) -> dict[str, float]:
@@ -166,12 +175,20 @@ def _quantiles(name: str, times_ms: list[float]) -> dict[str, float]:
     return {f"{name}_p50_ms": waits[49], f"{name}_p99_ms": waits[98]}
 
 
-def _fill(bench: Bench, queued: int, prefix: str = "", priority: int = 0, tags: Sequence[str] = ()) -> None:
+def _fill(
+    bench: Bench,
+    queued: int,
+    prefix: str = "",
+    priority: int = 0,
+    tags: Sequence[str] = (),
+    experiment: str = "many",
+) -> None:
     """Straight into the collection: enqueueing is measured elsewhere."""
     file = bench.home / "many.toml"
     file.write_text('name = "many"\ncommand = ["true", "{a}"]\n[params]\na = 1\n')
     (run,) = runs(define(file, bench.settings), datetime.now(UTC), "me", {"git": None})
-    template = to_document(replace(run, priority=priority, resources=replace(run.resources, tags=tuple(tags))))
+    demands = replace(run.resources, tags=tuple(tags))
+    template = to_document(replace(run, priority=priority, resources=demands, experiment=experiment))
     for start in range(0, queued, CHUNK):
         numbers = range(start, min(start + CHUNK, queued))
         documents = [{**template, "_id": f"{prefix}{n:011d}", "key": f"{prefix}{n}", "index": n} for n in numbers]

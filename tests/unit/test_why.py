@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from queueing.why import Cause, Situation, why
+from store.allocations import Allocation, Phase
 from store.events import Event
 from store.judged import Judged, Ruling
 from store.runs import Attempt, Ending, Lease, Progress, Refusal, Resources, Run, Task
+from store.schedulers import Scheduler
+from store.spans import Pace
 from store.states import Reason, State, Wish
 from store.workers import Drain, Worker
 
@@ -50,6 +53,11 @@ LEASE = Lease(worker="gpu1-7", until=later(15))
 BEGUN = (Attempt(number=1, worker="gpu1-7", started_at=later(-600)),)
 RUNNING: dict[str, Any] = {"state": State.RUNNING, "attempt": 1, "lease": LEASE, "history": BEGUN}
 
+OWN = Resources(on=Scheduler.SLURM)
+JOB = Allocation(
+    id="k3f9-0", submission="k3f9", scheduler=Scheduler.SLURM, cluster="c", owner="me", queue="default", job="12_0",
+    phase=Phase.PENDING, says="Priority", run=RUN.id,
+)  # fmt: skip
 SITUATIONS: dict[str, tuple[Situation, list[Cause], str]] = {
     "finished": (waiting(state=State.FINISHED, ended_at=later(-120)), [Cause.FINISHED], "2m ago"),
     "failed": (
@@ -89,6 +97,12 @@ SITUATIONS: dict[str, tuple[Situation, list[Cause], str]] = {
         [Cause.BACKING_OFF],
         "ended with killed; it is tried again in 1m 30s",
     ),
+    "its own job waits": (
+        replace(waiting(WORKER, ahead=3, resources=OWN), places=(JOB,)),
+        [Cause.JOB_WAITS],
+        "its job 12_0 on slurm is pending (Priority)",
+    ),
+    "its own job is missing": (waiting(WORKER, resources=OWN), [Cause.NO_JOB], "and none was asked for"),
     "nobody lives": (waiting(), [Cause.NO_WORKER], "no worker lives"),
     "nobody serves the queue": (
         waiting(WORKER, queue="night"),
@@ -154,6 +168,29 @@ SITUATIONS: dict[str, tuple[Situation, list[Cause], str]] = {
         waiting(BUSY, ahead=3),
         [Cause.BUSY, Cause.BEHIND],
         "3 queued runs come first in queue default",
+    ),
+    "its worker has too little time": (
+        waiting(replace(WORKER, until=later(2400), whole_s=14400.0), resources=Resources(time_s=11400.0)),
+        [Cause.NO_TIME],
+        "it needs about 3h 10m; the only worker that fits has 40m left",
+    ),
+    "one of two workers has the time": (
+        waiting(replace(WORKER, until=later(2400), whole_s=14400.0), WORKER, resources=Resources(time_s=11400.0)),
+        [Cause.NEXT],
+        "gpu1-7 is idle",
+    ),
+    "its like keep no checkpoints": (
+        replace(waiting(replace(WORKER, until=later(600), whole_s=3600.0)), paces=(Pace(took_s=1800.0),)),
+        [Cause.NO_TIME],
+        "it needs about 33m and its like store no checkpoints; the only worker that fits has 10m left",
+    ),
+    "not worth the start any more": (
+        replace(
+            waiting(*[replace(WORKER, name=f"gpu1-{n}", until=later(60 * n), whole_s=3600.0) for n in (1, 2)]),
+            paces=(Pace(start_s=60.0, saves=True),),
+        ),
+        [Cause.NO_TIME],
+        "worth it with about 4m to work; of the workers that fit the one with the most time has 2m left",
     ),
     "somebody is about to take it": (waiting(WORKER), [Cause.NEXT], "gpu1-7 is idle and takes it within 10s"),
     "Redis is away": (waiting(WORKER, redis=False), [Cause.REDIS_AWAY, Cause.NEXT], "Redis does not answer"),

@@ -1,0 +1,101 @@
+"""Real clusters: one of each kind per test process, started by the first test that wants it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "e2e"))
+
+from lab import Lab
+from processes import ClusterMissing
+from sge_cluster import SgeCluster
+from slurm_cluster import SlurmCluster
+
+from store.errors import ServerFailed
+
+
+@pytest.fixture(scope="session")
+def shared_slurm() -> Iterator[SlurmCluster]:
+    try:
+        made = SlurmCluster()
+        made.start()
+    except ClusterMissing as error:
+        pytest.skip(f"NO SLURM HERE: {error}")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def slurm(shared_slurm: SlurmCluster) -> Iterator[SlurmCluster]:
+    """Three nodes of four processors and two GPUs; the jobs of a test end with it."""
+    yield shared_slurm
+    shared_slurm.clear()
+
+
+@pytest.fixture(scope="session")
+def shared_sge() -> Iterator[SgeCluster]:
+    try:
+        made = SgeCluster()
+        made.start()
+    except ClusterMissing as error:
+        pytest.skip(f"NO SGE HERE: {error}")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def sge(shared_sge: SgeCluster) -> Iterator[SgeCluster]:
+    """One node of four slots and two GPUs; the jobs of a test end with it."""
+    yield shared_sge
+    shared_sge.clear()
+
+
+@pytest.fixture(scope="module")
+def shared_lab() -> Iterator[Lab]:
+    try:
+        made = Lab()
+    except ServerFailed as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def lab(shared_lab: Lab) -> Iterator[Lab]:
+    """The module's lab, its servers running."""
+    shared_lab.up()
+    yield shared_lab
+    for process in shared_lab.processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+    shared_lab.processes.clear()
+
+
+@pytest.fixture
+def slurm_lab(lab: Lab, slurm: SlurmCluster) -> Iterator[Lab]:
+    """A lab whose `labq` speaks to Slurm. Its jobs end before its servers do."""
+    yield from _with(lab, slurm.env, "SLURM_CONF")
+    slurm.clear()
+
+
+@pytest.fixture
+def sge_lab(lab: Lab, sge: SgeCluster) -> Iterator[Lab]:
+    """A lab whose `labq` speaks to SGE."""
+    yield from _with(lab, sge.env, "SGE_")
+    sge.clear()
+
+
+def _with(lab: Lab, env: dict[str, str], prefix: str) -> Iterator[Lab]:
+    for left_over in ("workers", "allocations", "locks", "runs"):
+        lab.store.database[left_over].delete_many({})
+    (lab.home / "processes.log").unlink(missing_ok=True)
+    before = dict(lab.env)
+    lab.env |= {name: value for name, value in env.items() if name.startswith(prefix)}
+    yield lab
+    lab.env = before

@@ -1,0 +1,43 @@
+"""Looking what has become of the places that were asked for: the store is brought up to date with the schedulers."""
+
+from collections.abc import Sequence
+
+from store.allocations import Allocation
+from store.errors import SchedulerMissing, SchedulerUnavailable
+from store.identity import user_name
+from store.settings import Settings
+from store.store import Store
+from worker.cluster.cluster import Cluster, Job
+from worker.cluster.reconcile import reconcile
+from worker.cluster.submit import cluster_of
+
+REMEMBER_S = 3600.0
+"""A job that seemed to be over and lives after all is noticed within this time."""
+
+
+def look(store: Store, cluster: Cluster) -> list[Allocation]:
+    """Those of this user in this cluster, as they are now. Raises SchedulerMissing, SchedulerUnavailable."""
+    known = _mine(store, cluster)  # before the jobs: see reconcile
+    jobs: list[Job] = cluster.jobs()
+    news = reconcile(known, jobs, store.now())
+    store.sight(news)
+    return _mine(store, cluster) if news else known
+
+
+def look_everywhere(store: Store, settings: Settings) -> list[str]:
+    """At every scheduler that this user has open places of; what kept us from looking, a line each."""
+    open_ones = [one for one in store.allocations(0) if not one.is_over and one.owner == user_name()]
+    troubles = []
+    for scheduler in sorted({one.scheduler for one in open_ones}):
+        try:
+            look(store, cluster_of(scheduler, settings))
+        except (SchedulerMissing, SchedulerUnavailable) as error:
+            troubles.append(f"{scheduler}: as it was seen last; {error}")
+    return troubles
+
+
+def _mine(store: Store, cluster: Cluster) -> list[Allocation]:
+    """Other users' jobs and other clusters' are none that this cluster's list could tell us about."""
+    name, user = cluster.name(), user_name()
+    found: Sequence[Allocation] = store.allocations(REMEMBER_S)
+    return [one for one in found if (one.scheduler, one.cluster, one.owner) == (cluster.scheduler, name, user)]
