@@ -191,21 +191,20 @@ def check_pictures(mails: dict[tuple[str, Occasion], EmailMessage]) -> None:
         assert left < middle < right, f"{kind}: a loss that falls goes down on the picture"
     left, middle, right = heights(mails["diverging", Occasion.FINISHED])
     assert right < middle, "a loss that rises goes up"
-    assert pictures(mails["", Occasion.SWEEP_FINISHED]), "a sweep's report has a picture"
+    assert picture(mails["", Occasion.SWEEP_FINISHED], "sweep@labq").shape[2] == 3, "a sweep's report has a picture"
+    assert picture(mails["hungry", Occasion.FAILED], "resources@labq").shape[2] == 3, "what it took before its death"
 
 
-def pictures(mail: EmailMessage) -> list[np.ndarray[Any, Any]]:
-    return [
-        np.asarray(Image.open(io.BytesIO(part.get_payload(decode=True))).convert("RGB")).astype(int)
-        for part in mail.walk()
-        if part.get_content_type() == "image/png"
-    ]
+def picture(mail: EmailMessage, cid: str) -> np.ndarray[Any, Any]:
+    """Its pixels, (height, width, 3)."""
+    (part,) = (part for part in mail.walk() if part["Content-ID"] == f"<{cid}>")
+    return np.asarray(Image.open(io.BytesIO(part.get_payload(decode=True))).convert("RGB")).astype(int)
 
 
 def heights(mail: EmailMessage) -> tuple[float, float, float]:
     """How far down the pixels of the run's own colour lie at the left end, in the middle, at the right end."""
     wanted = np.array([int(RUN[place : place + 2], 16) for place in (1, 3, 5)])
-    mask = np.abs(pictures(mail)[0] - wanted).max(axis=2) <= 24
+    mask = np.abs(picture(mail, "curve@labq") - wanted).max(axis=2) <= 24
     mask[: mask.shape[0] // 8] = False  # the legend
     columns = np.flatnonzero(mask.sum(axis=0) > 0)
     assert len(columns) > 100, "there is a line"
