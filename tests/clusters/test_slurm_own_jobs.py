@@ -73,15 +73,14 @@ def test_other_workers_leave_such_runs_alone(slurm_lab: Lab, slurm: SlurmCluster
 
 
 def test_a_job_whose_time_ends_comes_back_by_itself(slurm_lab: Lab, slurm: SlurmCluster) -> None:
-    (run,) = enqueue(slurm_lab, "hops", steps(400, 0.02), "--time", "10m")
+    (run,) = enqueue(slurm_lab, "hops", steps(600, 0.1), "--time", "1m")
     slurm_lab.wait_for_checkpoint(slurm_lab.store.run(run))
     (job,) = slurm.jobs()
-    slurm.run("scancel", "--batch", "--signal=USR1", job)  # what comes with --signal=B:USR1@…
-    until(lambda: slurm.jobs().get(job) == "PENDING", 40, lambda: str(slurm.jobs()))
+    until(lambda: slurm.jobs().get(job) == "PENDING", 90, lambda: str(slurm.jobs()))
     interrupted = slurm_lab.store.run(run)
     assert (interrupted.state, interrupted.setbacks) == (State.QUEUED, 0)
     slurm.start_again_now(job)
-    ended = slurm_lab.wait_until_ended(interrupted)
+    ended = slurm_lab.wait_until_ended(interrupted, 120)
     assert (ended.state, ended.attempt) == (State.FINISHED, 2)
     assert ended.history[1].resumed_from_step
     assert len(places(slurm_lab)) == 1

@@ -62,7 +62,10 @@ class Local:
             )
         except OSError as error:
             raise SubmissionRefused(f"no process can be started: {error}", full=True) from error
-        return _number(psutil.Process(process.pid))
+        try:
+            return _number(psutil.Process(process.pid))
+        except psutil.Error:  # over already: its log says why
+            return f"{process.pid}@0"
 
     def jobs(self) -> list[Job]:
         """Sessions that labq has begun, as long as their first process lives."""
