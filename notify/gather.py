@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from notify.choosing import panels
-from notify.clean import clean
 from notify.following import as_it_was, retrying
 from notify.gather_sweep import MOST_RUNS, Experiments
 from notify.reading import Reading
@@ -22,6 +21,7 @@ from store.metrics import Series
 from store.notices import Notice
 from store.occasions import Occasion
 from store.outcomes import outcome_of
+from store.plain_text import clean
 from store.query import Compared, Metric, Missing, Not, Op, Order, Stat, both
 from store.runs import Run, short
 from store.samples import Sample

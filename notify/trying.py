@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from functools import partial
 
 from notify.chat import ChatSender
 from notify.compose import compose, compose_letter
@@ -62,7 +63,7 @@ def _send(settings: Settings, templates: Templates, made: list[tuple[Notice, Sto
     try:
         for notice, story in made:
             content = compose(notice, story, templates)
-            for delivery in ways.send(notice, content, [to], lambda n=notice, c=content: _mail(settings, n, c)):  # type: ignore[misc]
+            for delivery in ways.send(notice, content, [to], partial(_mail, settings, notice, content)):
                 yield notice.about.value, delivery
                 if delivery.state is not DeliveryState.SENT:
                     return  # what one server says to one message it says to sixteen
@@ -70,9 +71,8 @@ def _send(settings: Settings, templates: Templates, made: list[tuple[Notice, Sto
         ways.close()
 
 
-def _mail(settings: Settings, notice: Notice, content: Content) -> EmailMessage:
-    most = settings.mail_most_mb * 1_000_000
-    return envelope(notice, content, sender_address(settings), datetime.now(UTC), most_bytes=most)
+def _mail(settings: Settings, notice: Notice, content: Content, most_bytes: int) -> EmailMessage:
+    return envelope(notice, content, sender_address(settings), datetime.now(UTC), most_bytes=most_bytes)
 
 
 def _print(sent: list[Sent], settings: Settings) -> None:

@@ -4,11 +4,11 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from notify.clean import clean
 from notify.diagnosis.chart import OLDER_POINTS, OUTPUT_BYTES, RECENT_POINTS, Chart, Points, Siblings, thinned
 from store.findings import Diagnosis
 from store.logbook import warn
 from store.metrics import BUCKET_POINTS, Series
+from store.plain_text import clean
 from store.runs import Attempt, MetricSummary, Run
 from store.states import State
 from store.store import RunQuery, Store

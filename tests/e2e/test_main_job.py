@@ -82,7 +82,12 @@ def test_a_failing_command_is_reported_with_its_traceback_and_mailed(lab: Lab) -
     mail = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
     text_part = mail.get_body(("plain",))
     assert text_part is not None
-    for said in ("Traceback (most recent call last)", "ValueError", f"labq requeue --scratch {run.id[:8]}", "Exit code"):
+    for said in (
+        "Traceback (most recent call last)",
+        "ValueError",
+        f"labq requeue --scratch {run.id[:8]}",
+        "Exit code",
+    ):
         assert said in text_part.get_content()
 
 

@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from notify.clean import clean
 from notify.compose import compose
 from notify.content import Content
 from notify.curve import panels, png, terminal
@@ -24,6 +23,7 @@ from notify.words import duration, number, ordinal, size
 from store.metrics import Series
 from store.notices import Notice
 from store.occasions import Occasion
+from store.plain_text import clean
 from store.runs import Ending
 from store.states import Reason, State
 

@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from notify.clean import clean
 from notify.compose import compose, compose_letter
 from notify.envelope import as_bytes, envelope
 from notify.layout import facts_lines, table_lines, wide
@@ -23,6 +22,7 @@ from store.metrics import Point, Series, segments, summarize
 from store.notices import Notice, Part
 from store.occasions import Occasion
 from store.outcomes import outcome_of
+from store.plain_text import clean
 from store.runs import Attempt, Ending, Run
 from store.states import Reason, State
 
