@@ -7,6 +7,7 @@ often it comes, and the second has a signal of its own. Only a process that peop
 Schedulers say it with SIGUSR1 and SIGUSR2 too, and again with SIGTERM later: inside a job only Ctrl-C is a person's.
 """
 
+import select
 import signal
 import socket
 import time
@@ -106,6 +107,13 @@ class Requests:
             self._wake_in.send(b"!")
         except BlockingIOError:
             pass  # enough wakes are waiting already
+
+    def listen_for(self, patience_s: float) -> None:
+        """Until somebody asks us to leave, or as long as that."""
+        deadline = time.monotonic() + patience_s
+        while not self.leave and (left_s := deadline - time.monotonic()) > 0:
+            select.select([self._wake_out], [], [], left_s)
+            self.forget_wakes()
 
     def forget_wakes(self) -> None:
         """They have done their work."""

@@ -58,6 +58,7 @@ class Term:
         self._lent = self._end(granted.known) if granted and granted.known else None
         self._is_known = self._lent is not None
         self._ask_at = clock() + (_OFTEN_S if self._is_known else 0.0)
+        self._failures = 0
         self._skew_s = 0.0
         self._tell: Callable[[], None] = _nobody
         self.notice_s: float | None = None
@@ -72,8 +73,11 @@ class Term:
                 self.notice_s = self._granted.notice()
         try:
             self._learn(self._end(self._granted.ask()))
-        except LabqError as error:
-            warn("end-unknown" if not self._is_known else "end-not-asked", allocation=self.allocation, error=error)
+            self._failures = 0
+        except Exception as error:  # noqa: BLE001 - whatever a scheduler answers, the worker works on
+            if self._failures == 0:
+                warn("end-not-asked" if self._is_known else "end-unknown", allocation=self.allocation, error=error)
+            self._failures += 1
         self._ask_at = self._clock() + self._pause_s()
 
     def keep_asking(self) -> None:
@@ -104,7 +108,7 @@ class Term:
     def _pause_s(self) -> float:
         left_s = self.left_s()
         if left_s is None:
-            return _ENDLESS_S if self._is_known else _OFTEN_S
+            return _ENDLESS_S if self._is_known else min(_OFTEN_S * 2.0 ** (self._failures - 1), _ENDLESS_S)
         return min(max(left_s / 4, _OFTEN_S), _SELDOM_S)
 
     def _end(self, remaining: Remaining) -> _End | None:

@@ -6,6 +6,7 @@ from store.logbook import say, warn
 from store.runs import Run
 from store.states import Reason
 from worker.child import Child
+from worker.classify import TERMINATED
 from worker.keeper import Call, Keeper
 from worker.leaving import Leaving
 from worker.linux import wait_readable
@@ -14,6 +15,9 @@ from worker.pacing import Pacing
 from worker.stopping import Requests
 
 _REASONS = {Call.CANCEL: Reason.STOPPED, Call.LEAVE: Reason.DRAINED, Call.DISK_FULL: Reason.DISK_FULL}
+
+_ECHO_S = 1.0
+"""What stops a whole machine may tell the child a moment before us."""
 
 
 class Watch:
@@ -71,6 +75,8 @@ class Watch:
             self._pacing.left()
         if exit_code != 0:
             self._check_memory()  # the kernel ends a run before it wakes us
+        if exit_code in TERMINATED and self.stop_for is None:
+            self._requests.listen_for(_ECHO_S)
         # Asked to leave a moment before: what stops a whole machine told the child without us.
         self.interfered = self.interfered or self.stop_for is not None
         return exit_code

@@ -17,7 +17,7 @@ from store.occasions import Occasion, entered
 from store.runs import Artifact, Checkpoint, Lease, MetricSummary, Run, artifact_name, has_resumed, worth_keeping
 from store.runs import Attempt as AttemptRecord
 from store.samples import Peaks, Sample, highest
-from store.spans import KEPT, Pace, Span, is_worth, needs, together
+from store.spans import GRACE_S, KEPT, Pace, Span, is_worth, needs, together
 from store.states import State, Wish, check_transition
 from store.store import Decision
 from store.workers import Worker, fits, is_refused
@@ -60,6 +60,7 @@ class Attempts(Runs):
             own=run.outlook,
             siblings=together(paces) if paces else None,
             ours=experiment is not None and experiment.trainer is not None,
+            grace_s=run.task.grace_s if run.outlook is not None else GRACE_S,
         )
         return is_worth(span, needed)
 

@@ -94,13 +94,14 @@ def test_a_scheduler_that_does_not_answer_changes_nothing() -> None:
 
 
 def test_one_that_never_answered_is_asked_again_soon() -> None:
-    clock, slurm = Clock(), Scheduler(None, left(600))
+    clock, slurm = Clock(), Scheduler(None, None, left(600))
     term = Term(slurm.granted(), clock=clock)
+    for asked, passes_s in ((1, 15.0), (2, 29.0), (2, 1.0)):  # then less often: a node that may not ask never may
+        term.refresh()
+        assert (slurm.asked, term.left_s()) == (asked, None)
+        clock.now += passes_s
     term.refresh()
-    assert term.left_s() is None
-    clock.now += 15.0
-    term.refresh()
-    assert term.left_s() == 600.0
+    assert (slurm.asked, term.left_s()) == (3, 600.0)
 
 
 def test_of_two_ends_the_first_counts() -> None:
