@@ -9,10 +9,10 @@ from store.mongo.diagnoses import Diagnoses
 from store.mongo.excerpts import Excerpts
 from store.mongo.glances import Glances
 from store.mongo.outbox import Outbox
-from store.mongo.outcomes import Outcomes
 from store.mongo.overview import Overview
 from store.mongo.people import People
 from store.mongo.reports import Reports
+from store.mongo.rows import Rows
 from store.mongo.rules import Rules
 from store.mongo.schema import ensure_schema
 from store.mongo.stopping import StoppingRules
@@ -23,7 +23,7 @@ from store.mongo.views import Views
 
 class MongoStore(
     People,
-    Outcomes,
+    Rows,
     Damaged,
     Crew,
     Allocations,
