@@ -347,6 +347,20 @@ class Store(Protocol):
     def report(self, run_id: str, values: dict[str, float]) -> Run:
         """Add figures that were found elsewhere to an ended run. Raises IllegalTransition, NoSuchRun."""
 
+    # ── runs of elsewhere ──
+    def begin_import(self, run: Run, by: str, *, again: bool = False) -> bool:
+        """Add a run that was carried out elsewhere, without its points; what an import that died left of it is removed.
+
+        False when it is there whole, unless it is to be imported `again`. `by`: who imports, a name of this import.
+        Until `end_import` it is cancelled, and may be given artifacts.
+        """
+
+    def import_part(self, run_id: str, by: str, shipment: Shipment) -> None:
+        """Add points and output, in order. Raises Superseded when another import has begun the run anew."""
+
+    def end_import(self, run: Run, by: str) -> None:
+        """The run is whole, and as it is given here. Raises Superseded."""
+
     # ── studies ──
     def put_study(self, study: Study) -> None:
         """Record a study, or what is new about it."""

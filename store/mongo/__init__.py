@@ -8,6 +8,7 @@ from store.mongo.deliveries import Deliveries
 from store.mongo.diagnoses import Diagnoses
 from store.mongo.excerpts import Excerpts
 from store.mongo.glances import Glances
+from store.mongo.imports import Imports
 from store.mongo.outbox import Outbox
 from store.mongo.overview import Overview
 from store.mongo.people import People
@@ -39,6 +40,7 @@ class MongoStore(
     StoppingRules,
     Studies,
     Reports,
+    Imports,
 ):
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 

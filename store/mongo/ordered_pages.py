@@ -153,7 +153,8 @@ class _Section:
         computed = COMPUTED.get(self.field) if isinstance(self.field, RunField) else None
         key = path(self.field) if computed is None else _KEY
         stages += [] if computed is None else [{"$set": {_KEY: computed}}]
-        stages += [{"$sort": {key: direction} if self.is_indexed else {key: direction, **dict(NEWEST_FIRST)}}]
+        then = {} if self.is_indexed else {name: order for name, order in NEWEST_FIRST if name != key}
+        stages += [{"$sort": {key: direction, **then}}]
         stages += [{name: number} for name, number in (("$skip", skip), ("$limit", limit)) if number]
         stages += [{"$project": {"_id": 0, _KEY: f"${key}"}}] if only_value else []
         stages += [{"$project": self.only}] if self.only and not only_value else []

@@ -309,6 +309,12 @@ class TestAsking:
         assert [run.id for run in store.runs(RunQuery(order=up))] == ["r4", "r5", "r1", "r3", "r2"]
         assert [run.id for run in store.runs(RunQuery(order=down))] == ["r1", "r5", "r4", "r3", "r2"]
 
+    def test_what_breaks_ties_can_be_sorted_by_too(self, store: Store) -> None:
+        store.add_runs([a_run(f"r{i}", index=i) for i in range(3)])
+        for descending, expected in ((False, ["r0", "r1", "r2"]), (True, ["r2", "r1", "r0"])):
+            order = Order(field=RunField.INDEX, descending=descending)
+            assert [run.id for run in store.runs(RunQuery(order=order))] == expected
+
     @pytest.mark.parametrize("field", [RunField.TAG, RunField.HOST, RunField.FINDING])
     def test_what_a_run_has_several_of_gives_no_order(self, store: Store, field: RunField) -> None:
         with pytest.raises(BadQuery, match="may have several"):
