@@ -1,8 +1,8 @@
-"""Parts of very many runs, one after another: what a data frame is made of. No Run is built."""
+"""Parts of very many runs, a page at a time and column by column: what data frames are made of. No Run is built."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from store.matching import values
@@ -19,30 +19,36 @@ class Wanted:
     every: bool = False
 
 
-class Row(NamedTuple):
-    """`values` go with `Wanted.fields`: None is missing, a list what a run may have several of.
+class RowPage(NamedTuple):
+    """`columns` go with `Wanted.fields`, a value for each id: None is missing, a list what a run may have several of.
 
-    `summary`: {metric: {"last": …, "min": …}}, the fields of `MetricSummary`. Like `params` empty without `every`.
+    Times are UTC without saying so: a zone for each of a million costs seconds. `summaries`: {metric: {"last": …}} with
+    the fields of `MetricSummary`; like `params` an empty list without `every`.
     """
 
-    id: str
-    values: Sequence[Any]
-    params: dict[str, Any]
-    summary: dict[str, dict[str, Any]]
+    ids: list[str]
+    columns: list[list[Any]]
+    params: list[dict[str, Any]]
+    summaries: list[dict[str, dict[str, Any]]]
 
 
-def row_of(run: Run, wanted: Wanted, now: datetime) -> Row:
-    """The parts of one run."""
-    stats = {name: {key: getattr(one, key) for key in one.__slots__} for name, one in run.summary.items()}
-    return Row(
-        id=run.id,
-        values=[_value(values(run, field, now), field) for field in wanted.fields],
-        params=run.params if wanted.every else {},
-        summary=stats if wanted.every else {},
+def page_of(runs: Sequence[Run], wanted: Wanted, now: datetime) -> RowPage:
+    """The parts of these runs."""
+    return RowPage(
+        ids=[run.id for run in runs],
+        columns=[[_value(values(run, field, now), field) for run in runs] for field in wanted.fields],
+        params=[run.params for run in runs] if wanted.every else [],
+        summaries=[_summary(run) for run in runs] if wanted.every else [],
     )
+
+
+def _summary(run: Run) -> dict[str, dict[str, Any]]:
+    return {name: {key: getattr(one, key) for key in one.__slots__} for name, one in run.summary.items()}
 
 
 def _value(found: list[Any], field: Field) -> Any:
     if not found:
         return None
-    return found if field in UNORDERED else found[0]
+    if field in UNORDERED:
+        return found
+    return found[0].astimezone(UTC).replace(tzinfo=None) if isinstance(found[0], datetime) else found[0]

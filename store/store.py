@@ -25,7 +25,7 @@ from store.notices import Delivery, Notice, NoticeState
 from store.outcomes import Outcome
 from store.query import Condition, Names, Order
 from store.remedies import Case, Remedy
-from store.rows import Row, Wanted
+from store.rows import RowPage, Wanted
 from store.rules import Mute, RuleBook, Scope
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Resources, Run
 from store.samples import Peaks, Sample
@@ -125,7 +125,7 @@ class Store(Protocol):
     def outcomes(self, query: RunQuery) -> Iterator[Outcome]:
         """A small part of each matching run, oldest first, read in pages; `limit` means nothing here."""
 
-    def rows(self, query: RunQuery, wanted: Wanted) -> Iterator[list[Row]]:
+    def rows(self, query: RunQuery, wanted: Wanted) -> Iterator[RowPage]:
         """Parts of the matching runs in the order of `runs`, in pages: no Run is built."""
 
     def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -51,7 +51,8 @@ class Column:
         """The values of a page; None is missing."""
         import numpy as np
 
-        missing = np.fromiter((value is None for value in values), bool, len(values))
+        gaps = None in values
+        missing = np.array([value is None for value in values]) if gaps else np.zeros(len(values), bool)
         kinds = {_KINDS.get(kind, Kind.ANY) for kind in set(map(type, values)) if kind is not type(None)}
         kind = common_kind(kinds) if kinds else None
         self._pages.append((kind, self._packed(values, kind), missing))
@@ -86,12 +87,13 @@ class Column:
         if kind in _TYPES:
             empty = _EMPTY[kind]
             if kind is Kind.TIME:
-                plain: Sequence[Any] = [value and value.replace(tzinfo=None) for value in values]
-            else:
-                plain = [empty if value is None else value for value in values]
+                return np.array(values, _TYPES[kind])
+            plain = [empty if value is None else value for value in values] if None in values else values
             return np.array(plain, _TYPES[kind])
         once = self._texts.setdefault
-        return _objects([once(one, one) if type(one) is str else one for one in values])
+        if kind is Kind.TEXT:
+            return np.array([None if one is None else once(one, one) for one in values], object)
+        return _objects(values)
 
 
 def _objects(values: Sequence[Any]) -> Any:

@@ -93,11 +93,13 @@ def curves_of(
     for name in metrics:
         if name not in names.metrics and names.complete:
             raise UserError(f"no run has reported a metric {name!r}{guess(name, names.metrics)}")
-    rows = [row for page in store.rows(query, Wanted(fields=(RunField.EXPERIMENT,), every=True)) for row in page]
-    told = {row.id: flat(row.params) for row in rows}
+    pages = list(store.rows(query, Wanted(fields=(RunField.EXPERIMENT,), every=True)))
+    told = {run: flat(params) for page in pages for run, params in zip(page.ids, page.params, strict=True)}
+    summaries = {run: summary for page in pages for run, summary in zip(page.ids, page.summaries, strict=True)}
+    experiments = {run: name for page in pages for run, name in zip(page.ids, page.columns[0], strict=True)}
     chosen = _varied(told.values()) if params is None else _checked(params, told.values())
-    several = len({row.values[0] for row in rows}) > 1
-    found = [(row, name, store.curve(row.id, name)) for row in rows for name in metrics if name in row.summary]
+    several = len(set(experiments.values())) > 1
+    found = [(run, name, store.curve(run, name)) for run in told for name in metrics if name in summaries[run]]
     return Curves(
         points={
             "step": _joined([curve.steps for _, _, curve in found], "int64"),
@@ -106,9 +108,9 @@ def curves_of(
         },
         sizes=_joined([[len(curve.steps)] for _, _, curve in found], "int64"),
         heads={
-            "run": [row.id for row, _, _ in found],
-            **({"experiment": [row.values[0] for row, _, _ in found]} if several else {}),
-            **{f"params.{one}": [told[row.id].get(one) for row, _, _ in found] for one in chosen},
+            "run": [run for run, _, _ in found],
+            **({"experiment": [experiments[run] for run, _, _ in found]} if several else {}),
+            **{f"params.{one}": [told[run].get(one) for run, _, _ in found] for one in chosen},
             "metric": [name for _, name, _ in found],
         },
     )

@@ -34,13 +34,20 @@ class CsvFile:
         """Raises UserError with file, row and column."""
         try:
             rows = csv_rows(self.path)
-            self._header = [name.strip() for name in next(rows, [])]
-            self._check_header()
+            self._read_header(rows)
             for number, cells in enumerate(rows, 2):
                 if any(cell.strip() for cell in cells):
                     yield FileRow(number=number, values=self._values(number, cells))
         except UnreadableTable as error:
             raise UserError(f"{self.path}: {error}") from error
+
+    def columns(self) -> list[str]:
+        """As the header names them."""
+        try:
+            self._read_header(csv_rows(self.path))
+        except UnreadableTable as error:
+            raise UserError(f"{self.path}: {error}") from error
+        return [name for name in self._header if name]
 
     def place(self, number: int, column: str) -> str:
         """`old.csv: C7`"""
@@ -55,7 +62,8 @@ class CsvFile:
                 raise UserError(f"{self.place(number, name)}: {value.said}")
         return found
 
-    def _check_header(self) -> None:
+    def _read_header(self, rows: Iterator[list[str]]) -> None:
+        self._header = [name.strip() for name in next(rows, [])]
         if not any(self._header):
             raise UserError(f"{self.path}: has no header: the first row must name the columns")
         for position, name in enumerate(self._header):
@@ -82,6 +90,13 @@ class JsonLines:
                         yield FileRow(number=number, values=self._values(number, line))
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+
+    def columns(self) -> list[str]:
+        """Lines need not all have the same, so all of them are read."""
+        names: dict[str, None] = {}
+        for row in self.rows():
+            names |= dict.fromkeys(row.values)
+        return list(names)
 
     def place(self, number: int, column: str) -> str:
         """`old.jsonl: line 7, val_loss`"""

@@ -34,7 +34,7 @@ class ImportedTable:
     def __init__(self, file: TableFile, chosen: Chosen, experiment: str, now: datetime) -> None:
         self._file, self._experiment, self._now = file, experiment, now
         self._spool, self._wrong = Spool(), list[str]()
-        self.mapping = mapped(self._columns(), chosen)
+        self.mapping = mapped(file.columns(), chosen)
         self._wanted = [*self.mapping.params, *self.mapping.metrics]
         self._fixed = [name for name in (self.mapping.state, self.mapping.step, self.mapping.time) if name]
         self._read()
@@ -55,20 +55,6 @@ class ImportedTable:
             yield self._elsewhere(place, name)
 
     # ── reading ──
-    def _columns(self) -> list[str]:
-        """Of CSV the header; lines of JSON need not all have the same, so all of them are read."""
-        names: dict[str, None] = {}
-        for row in self._file.rows():
-            names |= dict.fromkeys(row.values)
-            if self._is_csv():
-                break
-        return list(names)
-
-    def _is_csv(self) -> bool:
-        from queueing.imports.files import CsvFile
-
-        return isinstance(self._file, CsvFile)
-
     def _read(self) -> None:
         for row in self._file.rows():
             if len(self._wrong) >= _MOST_TOLD:

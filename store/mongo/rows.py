@@ -3,39 +3,39 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from bson.codec_options import CodecOptions
+
 from store.matching import at_path
 from store.mongo.client import Document, guarded
 from store.mongo.filters import COMPUTED, EMPTY_IS_MISSING, path
 from store.mongo.outcomes import PAGE, Outcomes
 from store.query import Field, Metric, Param, RunField
-from store.rows import Row, Wanted
+from store.rows import RowPage, Wanted
 from store.store import RunQuery
 
 _COMPUTED = "computed"
 _AGE = {"queued_at": 1, "index": 1}
-Reader = Callable[[Document], Any]
+_PLAIN: CodecOptions[Any] = CodecOptions(tz_aware=False)
+Reader = Callable[[Sequence[Document]], list[Any]]
 
 
 class Rows(Outcomes):
     """What data frames read."""
 
-    def rows(self, query: RunQuery, wanted: Wanted) -> Iterator[list[Row]]:
+    def rows(self, query: RunQuery, wanted: Wanted) -> Iterator[RowPage]:
         """In the order of `runs`."""
         readers = [_reader(field) for field in wanted.fields]
         for page in self._documents(query, _projection(wanted)):
-            yield [
-                Row(
-                    document["_id"],
-                    [read(document) for read in readers],
-                    document["params"] if wanted.every else {},
-                    document["summary"] if wanted.every else {},
-                )
-                for document in page
-            ]
+            yield RowPage(
+                ids=[document["_id"] for document in page],
+                columns=[read(page) for read in readers],
+                params=[document["params"] for document in page] if wanted.every else [],
+                summaries=[document["summary"] for document in page] if wanted.every else [],
+            )
 
     def _documents(self, query: RunQuery, projection: Document) -> Iterator[list[Document]]:
         if query.order is None and not (query.limit or query.skip or query.after):
-            yield from self._paged(query, {**projection, **_AGE})
+            yield from self._paged(query, {**projection, **_AGE}, _PLAIN)
             return
         ids = self._ids_in_order(query)
         for start in range(0, len(ids), PAGE):
@@ -48,7 +48,8 @@ class Rows(Outcomes):
     @guarded
     def _of_ids(self, ids: Sequence[str], projection: Document) -> list[Document]:
         """One that was deleted meanwhile is left out."""
-        found = {d["_id"]: d for d in self.database["runs"].find({"_id": {"$in": list(ids)}}, projection)}
+        runs = self.database["runs"].with_options(codec_options=_PLAIN)
+        found = {document["_id"]: document for document in runs.find({"_id": {"$in": list(ids)}}, projection)}
         return [found[one] for one in ids if one in found]
 
 
@@ -66,15 +67,17 @@ def _projection(wanted: Wanted) -> Document:
 
 
 def _reader(field: Field) -> Reader:
-    """What picks a field's value out of a document."""
+    """What picks a field out of a page of documents."""
     if isinstance(field, Param):
-        return lambda document: _first(at_path(document.get("params", {}), field.path))
+        return lambda page: [_first(at_path(document.get("params", {}), field.path)) for document in page]
     if field in COMPUTED:
-        return lambda document: document[_COMPUTED].get(field.value)
+        return lambda page: [document[_COMPUTED].get(field.value) for document in page]
     parts = path(field).split(".") if isinstance(field, RunField) else ["summary", field.name, field.stat.value]
     if field in EMPTY_IS_MISSING:
-        return lambda document: _walk(document, parts) or None
-    return lambda document: _walk(document, parts)
+        return lambda page: [_walk(document, parts) or None for document in page]
+    if len(parts) > 1:
+        return lambda page: [_walk(document, parts) for document in page]
+    return lambda page: [None if value == [] else value for value in [document.get(parts[0]) for document in page]]
 
 
 def _walk(value: Any, parts: Sequence[str]) -> Any:
