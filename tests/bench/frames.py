@@ -2,7 +2,8 @@
 
 Fills a database with runs of eight parameters and three metrics (a FOLDER is kept and not filled again). Each case is a
 process of its own. Prints one JSON object: of each case the seconds from the call of `labq.runs` to the frame, rows and
-columns of the frame, its own size and the peak memory of the process (MB), and what the imports alone take.
+columns of the frame, its own size and the peak memory of the process (MB), and what the imports alone take; `cpu_s` is
+this process alone, without MongoDB. `load`, `loop_s`: how busy the machine was, and a loop of ten million additions.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from million import fill
@@ -25,11 +27,11 @@ import json, resource, sys, time
 import labq, {library}, numpy
 import queueing.api, pymongo
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-before, began = peak(), time.perf_counter()
+before, began, used = peak(), time.perf_counter(), time.process_time()
 frame = {expression}
-took = time.perf_counter() - began
+took, used = time.perf_counter() - began, time.process_time() - used
 size = {size}
-print(json.dumps({{"s": round(took, 2), "rows": len(frame), "columns": frame.shape[1], "frame_mb": round(size / 2**20),
+print(json.dumps({{"s": round(took, 2), "cpu_s": round(used, 2), "rows": len(frame), "columns": frame.shape[1], "frame_mb": round(size / 2**20),
                    "peak_mb": round(peak()), "imports_mb": round(before)}}))
 """
 PANDAS = "frame.memory_usage(deep=True).sum()"
@@ -39,18 +41,24 @@ CASES = {
     "to_pandas, four columns": ("labq.runs().to_pandas('run,lr,best.val_loss,duration')", "pandas", PANDAS),
     "to_pandas, sorted": ("labq.runs(sort='best.val_loss').to_pandas()", "pandas", PANDAS),
     "to_pandas, finished below a loss": ("labq.runs('state=finished and val_loss<0.5').to_pandas()", "pandas", PANDAS),
-    "list of runs, for comparison": ("__import__('pandas').DataFrame({'id': [run.id for run in labq.runs()]})", "pandas", PANDAS),
 }  # fmt: skip
 
 
 def timed(home: Path, expression: str, library: str, size: str) -> dict[str, float]:
     programme = PROGRAMME.format(expression=expression, library=library, size=size)
-    env = {**os.environ, "LABQ_HOME": str(home)}
+    env = {**os.environ, "LABQ_HOME": str(home), "LABQ_MONGO_TIMEOUT_S": "60"}
     done = subprocess.run([sys.executable, "-c", programme], env=env, capture_output=True, text=True, timeout=300)
     if done.returncode:
         return {"failed": done.stderr.splitlines()[-1]}
     found: dict[str, float] = json.loads(done.stdout)
     return found
+
+
+def loop_s() -> float:
+    began, total = time.perf_counter(), 0
+    for number in range(10_000_000):
+        total += number
+    return round(time.perf_counter() - began, 2)
 
 
 def main() -> None:
@@ -65,7 +73,8 @@ def main() -> None:
         store = connect(settings)
         if store.database["runs"].estimated_document_count() < options.runs:
             fill(store, options.runs)
-        print(json.dumps({"runs": options.runs, **{name: timed(home, *case) for name, case in CASES.items()}}))
+        measured = {name: timed(home, *case) for name, case in CASES.items()}
+        print(json.dumps({"runs": options.runs, "load": os.getloadavg()[0], "loop_s": loop_s(), **measured}))
     finally:
         lifecycle.down(settings)
         if options.home is None:
