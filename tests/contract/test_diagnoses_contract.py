@@ -91,13 +91,13 @@ class TestDiagnoses:
         assert store.run("aaaa").findings == ()
 
 
-def test_runs_of_an_earlier_labq_are_told_once(mongo_store: MongoStore) -> None:
-    mongo_store.add_runs([a_run("aaaa")])
-    mongo_store.put_diagnosis(Diagnosis(run="aaaa", attempt=0, findings=(STUCK,)), [])
-    mongo_store.database["runs"].update_one({"_id": "aaaa"}, {"$unset": {"findings": 1}})
-    mongo_store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": 9}})
-    ensure_schema(mongo_store.database)
-    assert mongo_store.run("aaaa").findings == (Disease.STUCK,)
+def test_runs_of_an_earlier_labq_are_told_once(own_mongo_store: MongoStore) -> None:
+    own_mongo_store.add_runs([a_run("aaaa")])
+    own_mongo_store.put_diagnosis(Diagnosis(run="aaaa", attempt=0, findings=(STUCK,)), [])
+    own_mongo_store.database["runs"].update_one({"_id": "aaaa"}, {"$unset": {"findings": 1}})
+    own_mongo_store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": 9}})
+    ensure_schema(own_mongo_store.database)
+    assert own_mongo_store.run("aaaa").findings == (Disease.STUCK,)
 
 
 class TestMerging:
