@@ -13,6 +13,7 @@ from lab import Lab
 from processes import ClusterMissing
 from sge_cluster import SgeCluster
 from slurm_cluster import SlurmCluster
+from ssh_hosts import NAMES, SshHosts
 
 from store.errors import ServerFailed
 
@@ -89,6 +90,31 @@ def sge_lab(lab: Lab, sge: SgeCluster) -> Iterator[Lab]:
     """A lab whose `labq` speaks to SGE."""
     yield from _with(lab, sge.env, "SGE_")
     sge.clear()
+
+
+@pytest.fixture(scope="module")
+def shared_hosts(shared_lab: Lab) -> Iterator[SshHosts]:
+    try:
+        made = SshHosts(shared_lab)
+    except ClusterMissing as error:
+        pytest.skip(f"NO SSHD HERE: {error}")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def hosts(lab: Lab, shared_hosts: SshHosts) -> Iterator[SshHosts]:
+    """Two machines that reach the servers of the lab, whose `labq` reaches them. Whatever a test left there ends."""
+    for name in NAMES:
+        shared_hosts.start(name)
+    servers = {name: value for name, value in shared_hosts.net.env.items() if name != "LABQ_HOME"}
+    env = {**shared_hosts.env, **servers}
+    for _ in _with(lab, env, "LABQ_"):
+        yield shared_hosts
+    shared_hosts.net.heal()
+    for name in NAMES:
+        shared_hosts.switch_off(name)
+    shared_hosts.close_connections()
 
 
 def _with(lab: Lab, env: dict[str, str], prefix: str) -> Iterator[Lab]:

@@ -2,21 +2,26 @@
 
 import os
 import socket
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from store.errors import LabqError, SchedulerUnavailable
+from store.errors import LabqError, SchedulerUnavailable, UserError
 from store.settings import Settings
 from store.store import Store
 from worker.cluster.each import for_each
-from worker.cluster.look import look, look_at_host
+from worker.cluster.look import look, look_at_host, mine
 from worker.cluster.place import Place
 from worker.cluster.remote import Remote, handed_to
 from worker.cluster.ssh import Ssh
 from worker.cluster.submit import Handing, Submitter
+from worker.tunnel.state import through_tunnel
 
-_LEASE_S = 180.0
-"""Longer than starting takes: two who start at once on one machine would both find too few there."""
+_PAUSE_S = 0.3
+_LEASE_S = 20.0
+"""Two who start at once on one machine would both find too few there. What is recorded counts: no longer than that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +43,11 @@ def start_everywhere(
 
 
 def _start(store: Store, settings: Settings, remote: Remote, place: Place, count: int, *, more: bool) -> Started:
-    name, owner = f"start {remote.name()}", f"{socket.gethostname()}:{os.getpid()}"
-    if store.lock(name, owner, _LEASE_S, gap_s=0.0) is None:
-        raise SchedulerUnavailable("another labq workers start is at work there; try again in a moment")
-    try:
-        there = [one for one in look_at_host(store, remote) if not one.is_over and one.queue == place.queue]
+    look_at_host(store, remote)
+    with _alone(store, remote.name()):
+        there = [one for one in mine(store, remote) if not one.is_over and one.queue == place.queue]
         missing = count if more else max(0, count - len(there))
         new = _ask(store, settings, remote, place, missing) if missing else ()
-    finally:
-        store.lock(name, owner, 0.0, gap_s=0.0)
     return Started(
         new=new,
         before=tuple(one.id for one in there),
@@ -55,12 +56,35 @@ def _start(store: Store, settings: Settings, remote: Remote, place: Place, count
     )
 
 
+@contextmanager
+def _alone(store: Store, host: str) -> Iterator[None]:
+    """Raises SchedulerUnavailable when somebody else is for longer than anybody should."""
+    name, owner = f"start {host}", f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
+    deadline = time.monotonic() + 3 * _LEASE_S
+    while store.lock(name, owner, _LEASE_S, gap_s=0.0) is None:
+        if time.monotonic() > deadline:
+            raise SchedulerUnavailable("others start workers there just now; try again in a moment")
+        time.sleep(_PAUSE_S)
+    try:
+        yield
+    finally:
+        store.lock(name, owner, 0.0, gap_s=0.0)
+
+
 def _ask(store: Store, settings: Settings, remote: Remote, place: Place, count: int) -> tuple[str, ...]:
     submitter = Submitter(store, remote, settings, handing_to(settings, remote.name(), str(remote.hello["logs"])))
-    submitter.check(place)
+    if through_tunnel(settings, remote.name()) is None:
+        _check_reach(submitter, place, remote.name())
     asked = submitter.ask(place, count)
     look(store, remote)  # what was just told: which machine it is
     return asked.ids
+
+
+def _check_reach(submitter: Submitter, place: Place, host: str) -> None:
+    try:
+        submitter.check(place)
+    except UserError as error:
+        raise UserError(f"{error}; or lead it here: labq tunnel --hosts {host}") from error
 
 
 def handing_to(settings: Settings, host: str, logs: str) -> Handing:

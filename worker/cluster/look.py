@@ -21,11 +21,11 @@ REMEMBER_S = 3600.0
 
 def look(store: Store, cluster: Cluster, known: list[Allocation] | None = None) -> list[Allocation]:
     """Those of this user in this cluster, as they are now. Raises SchedulerMissing, SchedulerUnavailable."""
-    known = known if known is not None else _mine(store, cluster)  # before the jobs: see reconcile
+    known = known if known is not None else mine(store, cluster)  # before the jobs: see reconcile
     jobs: list[Job] = cluster.jobs()
     news = reconcile(known, jobs, store.now())
     store.sight(news)
-    return _mine(store, cluster) if news else known
+    return mine(store, cluster) if news else known
 
 
 def look_everywhere(store: Store, settings: Settings) -> list[str]:
@@ -49,13 +49,13 @@ def _look_at_hosts(store: Store, settings: Settings, open_ones: Sequence[Allocat
 
 def look_at_host(store: Store, remote: Remote) -> list[Allocation]:
     """As `look`, at one machine by ssh. Raises SchedulerMissing, SchedulerUnavailable, UserError."""
-    known = _mine(store, remote)
+    known = mine(store, remote)
     remote.meet()
     check_is_same(known, str(remote.hello["host"]))
     return look(store, remote, known)
 
 
-def _mine(store: Store, cluster: Cluster) -> list[Allocation]:
+def mine(store: Store, cluster: Cluster) -> list[Allocation]:
     """Other users' jobs and other clusters' are none that this cluster's list could tell us about."""
     name, user = cluster.name(), user_name()
     found: Sequence[Allocation] = store.allocations(REMEMBER_S)

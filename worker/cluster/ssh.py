@@ -77,7 +77,8 @@ def control_options(effective: str, socket: Path) -> list[str]:
     known = dict(line.split(None, 1) for line in effective.splitlines() if " " in line)
     if known.get("controlpath", "none") != "none":
         return []
-    return ["-oControlMaster=auto", f"-oControlPath={socket}", f"-oControlPersist={PERSIST_S}"]
+    alive = ["-oServerAliveInterval=5", "-oServerAliveCountMax=2"]  # else the next call waits for a dead connection
+    return ["-oControlMaster=auto", f"-oControlPath={socket}", f"-oControlPersist={PERSIST_S}", *alive]
 
 
 def remote_command(command: str) -> str:
@@ -192,6 +193,7 @@ _KNOWN: tuple[tuple[str, str], ...] = (
     ("Too many authentication failures", "too many keys in your agent: IdentitiesOnly yes for it in ~/.ssh/config"),
     ("Could not resolve hostname", "no such machine; names are those of ~/.ssh/config and of your network"),
     ("Connection refused", "the machine is there, its sshd is not (or on another port: ~/.ssh/config)"),
+    ("not responding", "the machine, or the way to it, is gone since a moment ago"),
     ("timed out", "the machine is off, or a firewall drops packets; if it is behind another: ProxyJump"),
     ("No route to host", "the machine is off, or a firewall is in between"),
 )
