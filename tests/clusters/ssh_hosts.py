@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,19 @@ AuthorizedKeysFile {folder}/user_key.pub
 SetEnv LABQ_HOME={home}
 {more}
 """
+_OWN_CGROUP = """\
+mkdir -p {groups} && mount -t cgroup2 none {groups} && mkdir -p {groups}/{group} &&
+echo $$ >{groups}/{group}/cgroup.procs && exec """
+"""What systemd does to its root must not reach the machine that the tests run on."""
+
+_NO_CGROUP = """\
+[ ! -d {groups} ] || {{ mount -t cgroup2 none {groups} && find {groups}/{group} -depth -type d -exec rmdir {{}} +; }}
+"""
+_SYSTEMD = """\
+mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/user/0 /run/sshd && chmod 700 /run/user/0 &&
+mount -t cgroup2 none /sys/fs/cgroup &&
+mount -t tmpfs none /var/lib/systemd && mkdir /var/lib/systemd/linger && touch /var/lib/systemd/linger/root &&
+{ XDG_RUNTIME_DIR=/run/user/0 /lib/systemd/systemd --user & } && """
 _CONFIG = """\
 Host {name}
     HostName {address}
@@ -57,6 +71,7 @@ class SshHosts:
         self.net = Namespace(lab)
         self._sockets = lab.home / "ssh"
         self.folder = Path(tempfile.mkdtemp(prefix="labq-ssh-"))
+        self._group = f"labq-test-{os.getpid()}"
         self._ports = {name: 2201 + number for number, name in enumerate(NAMES)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         for key in ("host_key", "user_key", "other_key"):
@@ -87,15 +102,20 @@ class SshHosts:
         public = (self.folder / f"{key}.pub").read_text()
         (self.folder / "known_hosts").write_text("".join(f"{name} {public}" for name in NAMES))
 
-    def start(self, name: str, more: str = "") -> None:
-        """Its own processes, its own name; they end with its first one."""
+    def start(self, name: str, more: str = "", *, systemd: bool = False) -> None:
+        """Its own processes, its own name; they end with its first one. `systemd`: the user has one, and lingers."""
         file = self.folder / f"sshd-{name}"
         settings = {"folder": self.folder, "home": self.home(name), "more": more}
         file.write_text(_SSHD.format(port=self._ports[name], address=THERE, **settings))
         sshd = shutil.which("sshd", path=DAEMONS)
         alone = ["unshare", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
-        begin = ["sh", "-c", f"hostname {name} && exec {sshd} -D -e -f {file}"]
-        self._running[name] = daemon([*self.net.prefix, *alone, *begin], self._log(name), os.environ)
+        begin = f"hostname {name} && exec {sshd} -D -e -f {file}"
+        line = [*alone, "sh", "-c", begin]
+        if systemd:
+            groups = {"groups": self.folder / "cgroups", "group": self._group}
+            inner = shlex.join([*alone, "--cgroup", "sh", "-c", _SYSTEMD + begin])
+            line = ["unshare", "--mount", "sh", "-c", _OWN_CGROUP.format(**groups) + inner]
+        self._running[name] = daemon([*self.net.prefix, *line], self._log(name), os.environ)
         until(lambda: "Server listening" in self._log(name).read_text(), 10, lambda: self._log(name).read_text())
 
     def _log(self, name: str) -> Path:
@@ -105,9 +125,11 @@ class SshHosts:
         """As if somebody pulled the plug: all that runs there is gone at once."""
         process = self._running.pop(name, None)
         if process is not None:
-            for child in psutil.Process(process.pid).children():
+            children = psutil.Process(process.pid).children(recursive=True)
+            for child in children[:1]:
                 child.kill()
             end(process)
+            psutil.wait_procs(children, timeout=5)
         self._log(name).unlink(missing_ok=True)
 
     def on(self, name: str) -> list[psutil.Process]:
@@ -143,5 +165,7 @@ class SshHosts:
         for name in list(self._running):
             self.switch_off(name)
         self.close_connections()
+        groups = {"groups": self.folder / "cgroups", "group": self._group}
+        subprocess.run(["unshare", "--mount", "sh", "-c", _NO_CGROUP.format(**groups)], check=False, timeout=20)
         self.net.close()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Workers on machines that ssh reaches, over real sshds."""
 
 import json
+import shutil
 import signal
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from lab import Lab, is_alive, kill, until
 from ssh_hosts import SshHosts
 
@@ -259,3 +261,28 @@ def test_the_doctor_says_which_server_a_machine_cannot_reach(lab: Lab, hosts: Ss
     assert {row["subject"] for row in rows if row["verdict"] == "wrong"} == {"mongodb"}
     (row,) = [row for row in rows if row["subject"] == "mongodb"]
     assert "labq tunnel" in row["advice"]
+
+
+def test_where_the_users_systemd_lingers_workers_become_its_units(lab: Lab, hosts: SshHosts) -> None:
+    if shutil.which("systemd-run") is None or not Path("/lib/systemd/systemd").exists():
+        pytest.skip("NO SYSTEMD HERE: not installed: systemd-run (Debian: systemd)")
+    hosts.switch_off("gpu1")
+    hosts.start("gpu1", systemd=True)
+    told = _start(lab, "-n", "2", hosts="gpu1")["started"]["gpu1"]
+    assert (told["way"], told["hint"]) == ("systemd", "")
+    _wait_for_workers(lab, 2)
+    until(lambda: len(hosts.workers("gpu1")) == 2, what="two workers")
+    units = [Path(f"/proc/{process.pid}/cgroup").read_text() for process in hosts.workers("gpu1")]
+    assert all(f"labq-{place}.service" in " ".join(units) for place in told["new"])
+    assert not list((hosts.home("gpu1") / "allocations").glob("*.start")), "they hold passwords"
+    run = lab.enqueue_steps("under-systemd", steps=3000)
+    lab.wait_for_checkpoint(run)
+    for login in hosts.logins("gpu1"):
+        with suppress(psutil.NoSuchProcess):
+            login.kill()
+    assert len(_start(lab, "-n", "2", hosts="gpu1")["started"]["gpu1"]["before"]) == 2
+    lab.labq("workers", "stop", "gpu1", "--now")
+    until(lambda: not hosts.workers("gpu1"), what="their end")
+    until(lambda: lab.run(run).state is State.QUEUED, what="the run in the queue")
+    lab.labq("workers")
+    assert not _open(lab)
