@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -83,8 +84,6 @@ def start_workers(
     settings: Settings, script: str, submission: str, count: int, secrets: Mapping[str, str]
 ) -> list[str]:
     """The numbers of their processes. Raises UserError, SubmissionRefused, SchedulerUnavailable."""
-    import sys
-
     make_logs_folder(settings)
     known = {"labq_python": sys.executable, "labq_logs": str(logs_folder(settings)), **secrets}
     if lasting().way == SESSION:

@@ -173,8 +173,8 @@ def _called(line: Sequence[str], call: Call, timeout_s: float) -> Answer:
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Words are recognised, so in English; and no window may pop up and ask."""
-    return {**environ, "LC_ALL": "C", "SSH_ASKPASS_REQUIRE": "never"}
+    """No window may pop up and ask. The language stays: ssh hands it on to the workers, and speaks English itself."""
+    return {**environ, "SSH_ASKPASS_REQUIRE": "never"}
 
 
 def _read(file: IO[bytes]) -> str:

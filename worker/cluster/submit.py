@@ -99,8 +99,7 @@ class Submitter:
     def __init__(self, store: Store, cluster: Cluster, settings: Settings, handing: Handing | None = None) -> None:
         self._store, self._cluster, self._settings = store, cluster, settings
         self._handing = handing or handing_of(settings)
-        if handing is None:
-            make_logs_folder(settings)
+        self._logs_here = handing is None
 
     def check(self, place: Place) -> None:
         """As `check_place`."""
@@ -112,6 +111,8 @@ class Submitter:
         A full cluster is asked for fewer, until it takes not even one. Raises SubmissionRefused when it takes none,
         SchedulerUnavailable.
         """
+        if self._logs_here:
+            make_logs_folder(self._settings)
         taken: list[str] = []
         size = most = self._cluster.most_at_once()
         while len(taken) < count:

@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -131,8 +130,3 @@ def logout_row() -> Row:
     said = "is there, but does not linger" if user_systemd_answers() else "there is none"
     text = f"workers become sessions of their own, which outlive it (systemd of the user: {said})"
     return Row(subject="logout", verdict=Verdict.WARN if how.hint else Verdict.OK, text=text, advice=how.hint)
-
-
-def host_name() -> str:
-    """What this machine calls itself."""
-    return socket.gethostname()

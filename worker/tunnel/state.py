@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -11,6 +12,8 @@ from urllib.parse import quote, unquote
 
 from store.errors import UserError
 from store.settings import Settings
+
+_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +54,20 @@ def only_one(settings: Settings, host: str) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"{file} cannot be written: {error.strerror}") from error
     with os.fdopen(descriptor, "r+") as stream:
-        try:
-            flock(stream, LOCK_EX | LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{host}: another labq tunnel looks after it already") from error
+        if not any(_taken(stream.fileno()) for _ in range(_TRIES)):
+            raise UserError(f"{host}: another labq tunnel looks after it already")
         stream.truncate(0)
         yield file
+
+
+def _taken(descriptor: int) -> bool:
+    """Whoever only looks holds it for a moment, too."""
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.05)
+        return False
+    return True
 
 
 def publish(file: Path, servers: Servers) -> None:
