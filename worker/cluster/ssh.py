@@ -118,7 +118,8 @@ class Ssh:
         )
 
     def call(self, call: Call) -> Answer:
-        """Raises SchedulerMissing (no ssh here), SchedulerUnavailable (no answer in time)."""
+        """Raises SchedulerMissing (no ssh here), SchedulerUnavailable (no answer in time), UserError."""
+        private_folder(sockets_folder(self._settings))
         return _called(self.line(call.host, call.remote), call, self._settings.ssh_timeout_s + call.patience_s)
 
     def _controlled(self, host: str) -> list[str]:
@@ -131,12 +132,12 @@ class Ssh:
 
 
 def sockets_folder(settings: Settings) -> Path:
-    """Where our connections are; private and short, for the path of a socket may not be long. Raises UserError."""
+    """Where our connections are; private and short, for the path of a socket may not be long."""
     folder = settings.home / "ssh"
     if len(os.fsencode(folder)) > _FOLDER_LIMIT:
         mark = hashlib.sha256(os.fsencode(settings.home)).hexdigest()[:8]
         folder = Path(tempfile.gettempdir()) / f"labq-ssh-{os.getuid()}-{mark}"
-    return private_folder(folder)
+    return folder
 
 
 def private_folder(folder: Path) -> Path:
