@@ -4,8 +4,9 @@ from enum import StrEnum
 
 
 class Scheduler(StrEnum):
-    """A cluster's scheduler, or this machine itself."""
+    """A cluster's scheduler, this machine itself, or another one that a login reaches."""
 
     SLURM = "slurm"
     SGE = "sge"
     LOCAL = "local"
+    SSH = "ssh"

@@ -97,6 +97,11 @@ class Settings:
     sge_gpus: str = "gpu"
     sge_options: tuple[str, ...] = ()
     sge_template: str = ""
+    hosts: tuple[str, ...] = ()
+    ssh: str = "ssh"
+    ssh_timeout_s: float = 10.0
+    remote_labq: str = "labq"
+    remote_home: str = ""
 
     @property
     def uses_embedded_mongo(self) -> bool:
@@ -200,6 +205,11 @@ DOCS: dict[str, str] = {
     "sge_gpus": "SGE's resource for GPUs",
     "sge_options": "further options of qsub",
     "sge_template": "file to be used for deploy/sge.sh.in",
+    "hosts": "machines for --on ssh, as ssh calls them, when --hosts is not given: gpu1, gpu[2-9]",
+    "ssh": "ssh and options of it, such as ssh -F FILE",
+    "ssh_timeout_s": "longest wait for the connection to a host",
+    "remote_labq": "command that starts labq on hosts reached by ssh",
+    "remote_home": "home on hosts reached by ssh; empty: what labq uses there by itself",
 }
 
 SECRETS = frozenset({"smtp_password"})

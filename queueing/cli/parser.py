@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
-from queueing.cli.places_options import own_job_options, scale_options, workers_actions
+from queueing.cli.places_options import own_job_options, scale_options, tunnel_options, workers_actions
 from queueing.cli.results_options import results_options
 
 _Option = Callable[[argparse.ArgumentParser], None]
@@ -50,6 +50,9 @@ def _servers(verb: _Verb) -> None:
     verb("down", "queueing.cli.servers:down", "stop the embedded servers; the data stays")
     verb("doctor", "worker.leftovers:doctor", "say what is running, where the data is, and what is wrong", _doctor)
     verb("config", "queueing.cli.config:config", "show each setting, its value and where it comes from")
+    verb(
+        "tunnel", "worker.tunnel.cli:tunnel", "lead machines to servers that they cannot reach, by ssh", tunnel_options
+    )
     verb("demo", "worker.demo.cli:demo", "see all of it in about a minute, in a temporary place", _demo)
 
 
