@@ -96,11 +96,23 @@ class Tally:
         return {"documents": self.documents, "size_bytes": self.size_bytes, "sha256": self.digest.hexdigest()}
 
 
+class _Outlet(io.RawIOBase):
+    """Where the bytes go. `shut`: nowhere, for gzip and tar write their ends even when they are thrown away."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+        self.shut = False
+
+    def write(self, data: Any, /) -> int:
+        return memoryview(data).nbytes if self.shut else self._sink.write(data)
+
+
 class ArchiveWriter:
     """Raises OSError when the disk is full. Nothing is a backup before `close` has returned."""
 
     def __init__(self, sink: BinaryIO, head: Head) -> None:
-        self._zipped = gzip.GzipFile(filename="", fileobj=sink, mode="wb", compresslevel=_LEVEL)
+        self._outlet = _Outlet(sink)
+        self._zipped = gzip.GzipFile(filename="", fileobj=self._outlet, mode="wb", compresslevel=_LEVEL)
         self._tar = tarfile.open(fileobj=self._zipped, mode="w|")  # noqa: SIM115 - closed by close()
         self._tallies: dict[str, Tally] = {}
         self._waiting = bytearray()
@@ -132,6 +144,12 @@ class ArchiveWriter:
         self._tar.close()
         self._zipped.close()
         return tail
+
+    def abandon(self) -> None:
+        """It is not to be one: nothing is written any more."""
+        self._outlet.shut = True
+        self._tar.close()
+        self._zipped.close()
 
     def _flush(self) -> None:
         if self._waiting:
@@ -222,7 +240,7 @@ def _parts(path: Path, source: BinaryIO) -> Iterator[Head | Piece | Tail]:
     try:
         tar = tarfile.open(fileobj=gzip.GzipFile(fileobj=source), mode="r|")  # noqa: SIM115 - a stream; what is under it is closed
         first = tar.next()
-    except gzip.BadGzipFile as error:
+    except (gzip.BadGzipFile, tarfile.TarError) as error:
         raise NoBackup(f"{path}: is no backup of labq ({error})") from error
     if first is None or first.name != "head.json":
         raise NoBackup(f"{path}: is no backup of labq")

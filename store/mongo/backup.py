@@ -114,15 +114,18 @@ def look_at(connected: Connected, labq: str) -> Head:
 @guarded
 def dump(connected: Connected, head: Head, sink: BinaryIO, progress: Progress) -> Tail:
     """Write all of the database. Raises OSError, StoreUnavailable, and whatever `progress` raises."""
-    with connected.client.start_session(snapshot=True) as session:
-        reading = _Reading(connected=connected, archive=ArchiveWriter(sink, head), progress=progress, session=session)
-        names = _collections(connected)
-        for name in names:
-            reading.copy(name)
-        for bucket in Bucket:
-            if f"{bucket}.chunks" in names or reading.files.get(bucket):
+    archive = ArchiveWriter(sink, head)
+    try:
+        with connected.client.start_session(snapshot=True) as session:
+            reading = _Reading(connected=connected, archive=archive, progress=progress, session=session)
+            for name in _collections(connected):
+                reading.copy(name)
+            for bucket in Bucket:
                 reading.copy_bytes(bucket)
-        return reading.archive.close(moment=reading.session is not None, lacking=reading.lacking)
+            return archive.close(moment=reading.session is not None, lacking=reading.lacking)
+    except BaseException:
+        archive.abandon()
+        raise
 
 
 def _collections(connected: Connected) -> list[str]:
