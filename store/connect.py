@@ -1,6 +1,8 @@
 """The store that the settings name."""
 
 from importlib import import_module
+from pathlib import Path
+from urllib.parse import quote
 
 from store.errors import BeingRestored, StoreUnavailable
 from store.mongo import MongoStore, open_store
@@ -15,12 +17,22 @@ _HINT = "start the embedded servers with: labq up (or set mongo_url)"
 
 def mongo_url(settings: Settings) -> str:
     """The configured MongoDB, else the embedded one."""
-    return settings.mongo_url or places(settings.home).mongo_url
+    url = settings.mongo_url or places(settings.home).mongo_url
+    return _with_authority(url, "tlsCAFile", settings.mongo_ca_file)
 
 
 def redis_url(settings: Settings) -> str:
     """The configured Redis, else the embedded one."""
-    return settings.redis_url or places(settings.home).redis_url
+    url = settings.redis_url or places(settings.home).redis_url
+    return _with_authority(url, "ssl_ca_certs", settings.redis_ca_file)
+
+
+def _with_authority(url: str, name: str, file: str) -> str:
+    """Both drivers take it in the URL, where whoever is handed the URL alone finds it, too."""
+    if not file or f"{name}=" in url:
+        return url
+    before = "&" if "?" in url else "?" if "/" in url.partition("://")[2] else "/?"
+    return f"{url}{before}{name}={quote(str(Path(file).expanduser().absolute()), safe='/')}"
 
 
 def prepare_to_connect() -> None:
