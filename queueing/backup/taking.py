@@ -94,13 +94,13 @@ def _check_space(file: Path, head: Head) -> None:
 @contextmanager
 def _written(file: Path) -> Iterator[Path]:
     _clear(file)
-    try:
-        with replacing(file) as partial:
-            partial.chmod(0o600)  # commands, paths and addresses of everybody are in it
+    with replacing(file) as partial:
+        partial.chmod(0o600)  # commands, paths and addresses of everybody are in it
+        try:
             yield partial
-        _sync_folder(file.parent)
-    except OSError as error:
-        raise LabqError(f"{file}: cannot be written: {error.strerror}; nothing is left of it") from error
+        except OSError as error:
+            raise LabqError(f"{file}: cannot be written: {error.strerror}; nothing is left of it") from error
+    _sync_folder(file.parent)
 
 
 def _clear(file: Path) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import bson
 import pytest
 from lab import LABQ, Lab, until
 
-from store.archive import check
+from store.archive import Piece, check, read
 from store.mongo import MongoStore
 from store.runs import Run
 from store.servers import lifecycle
@@ -79,7 +80,7 @@ def test_a_lab_that_is_lost_with_all_its_servers_comes_back(
     done = fresh.enqueue_steps("done")
     fresh.worker("--burst").wait()
     fresh.wait_until_ended(done)
-    running = [fresh.enqueue_steps(f"running-{number}", pause_s=0.15) for number in range(2)]
+    running = [fresh.enqueue_steps(f"running-{number}", pause_s=0.3) for number in range(2)]
     fresh.worker("-n", "2")
     for run in running:
         fresh.wait_for_checkpoint(run)
@@ -87,9 +88,11 @@ def test_a_lab_that_is_lost_with_all_its_servers_comes_back(
 
     said = json.loads(fresh.labq("backup", "--json", str(tmp_path / "lab.tar.gz")).stdout)
     assert said["moment"] is True
-    at_backup = {run.id: fresh.run(run) for run in running}
+    at_backup = _runs_in(tmp_path / "lab.tar.gz")
+    assert [at_backup[run.id]["state"] for run in running] == ["running", "running"]
     for run in running:  # what happens after the backup is lost, and is made again
-        until(lambda run=run: _step(fresh, run) > _step_of(at_backup[run.id]) + 2, what="steps after the backup")
+        before = at_backup[run.id]["progress"]["done"]
+        until(lambda run=run, before=before: _step(fresh, run) > before + 2, what="steps after the backup")
 
     _destroy(fresh)
     fresh.up()
@@ -114,11 +117,13 @@ def test_a_lab_that_is_lost_with_all_its_servers_comes_back(
 
 
 def _step(lab: Lab, run: Run) -> int:
-    return _step_of(lab.run(run))
+    now = lab.run(run)
+    return int(now.progress.done) if now.progress else 0
 
 
-def _step_of(run: Run) -> int:
-    return int(run.progress.done) if run.progress else 0
+def _runs_in(file: Path) -> dict[str, dict[str, Any]]:
+    pieces = (part.data for part in read(file) if isinstance(part, Piece) and part.collection == "runs")
+    return {one["_id"]: one for data in pieces for one in bson.decode_all(data)}
 
 
 def _destroy(lab: Lab) -> None:
