@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--root-password-file", type=Path, required=True)
     parser.add_argument("--labq-password-file", type=Path, required=True)
     parser.add_argument("--database", default="labq")
+    parser.add_argument("--tls-ca-file", type=Path, help="mongod takes TLS only; its certificate is of this authority")
     options = parser.parse_args(arguments)
     try:
         root, labq = _secret(options.root_password_file), _secret(options.labq_password_file)
-        done = first_start(options.port, options.member, root, labq, options.database)
+        mongod = Mongod(port=options.port, ca_file=options.tls_ca_file)
+        done = first_start(mongod, options.member, root, labq, options.database)
     except LabqError as error:
         print(f"first_start: {error}", file=sys.stderr)
         return error.exit_code
@@ -45,32 +48,49 @@ def main(arguments: list[str] | None = None) -> int:
     return ExitCode.OK
 
 
-def first_start(port: int, member: str, root: str, labq: str, database: str) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mongod:
+    """That of this host. Its certificate is for the name by which others call it."""
+
+    port: int
+    ca_file: Path | None = None
+
+    def client(self, root: str | None = None) -> MongoClient[Document]:
+        """For one step, as root or as nobody."""
+        options: dict[str, Any] = {} if root is None else {"username": "root", "password": root, "authSource": "admin"}
+        if self.ca_file is not None:
+            options |= {"tls": True, "tlsCAFile": str(self.ca_file), "tlsAllowInvalidHostnames": True}
+        return MongoClient(
+            "127.0.0.1", self.port, directConnection=True, serverSelectionTimeoutMS=3000, timeoutMS=20_000, **options
+        )
+
+
+def first_start(mongod: Mongod, member: str, root: str, labq: str, database: str) -> list[str]:
     """What was done. Raises StoreUnavailable, BadSettings, StoreFailed."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return _make(port, member, root, labq, database, deadline)
+            return _make(mongod, member, root, labq, database, deadline)
         except OperationFailure as error:
             raise StoreFailed(f"MongoDB refused: {error}") from error
         except PyMongoError as error:
             if time.monotonic() > deadline:
-                raise StoreUnavailable(f"no MongoDB on port {port} after {PATIENCE_S:.0f} s: {error}") from error
+                raise StoreUnavailable(f"no MongoDB on port {mongod.port} after {PATIENCE_S:.0f} s: {error}") from error
             time.sleep(0.5)
 
 
-def _make(port: int, member: str, root: str, labq: str, database: str, deadline: float) -> list[str]:
+def _make(mongod: Mongod, member: str, root: str, labq: str, database: str, deadline: float) -> list[str]:
     """One client for each step: one made before the initiation never learns of sessions."""
     done = []
-    if not _is_root(port, root):
-        if _initiate(port, member):
+    if not _is_root(mongod, root):
+        if _initiate(mongod, member):
             done.append(f"replica set rs0 of {member}")
-        _await_primary(port, deadline)
-        with _client(port) as client, _closed_is_wrong_password():
+        _await_primary(mongod, deadline)
+        with mongod.client() as client, _closed_is_wrong_password():
             client.admin.command("createUser", "root", pwd=root, roles=["root"])
         done.append("user root")
-    _await_primary(port, deadline)
-    with _client(port, root) as client:
+    _await_primary(mongod, deadline)
+    with mongod.client(root) as client:
         roles: list[Any] = [{"role": role, "db": database} for role in ("readWrite", "dbAdmin")]
         try:
             client[database].command("createUser", "labq", pwd=labq, roles=roles)
@@ -81,9 +101,9 @@ def _make(port: int, member: str, root: str, labq: str, database: str, deadline:
     return done
 
 
-def _is_root(port: int, root: str) -> bool:
+def _is_root(mongod: Mongod, root: str) -> bool:
     """Whether this password is that of root; false also while there is no user at all."""
-    with _client(port, root) as client:
+    with mongod.client(root) as client:
         try:
             client.admin.command("ping")
         except OperationFailure as error:
@@ -104,9 +124,9 @@ def _closed_is_wrong_password() -> Iterator[None]:
         raise
 
 
-def _initiate(port: int, member: str) -> bool:
+def _initiate(mongod: Mongod, member: str) -> bool:
     config = {"_id": "rs0", "members": [{"_id": 0, "host": member}]}
-    with _client(port) as client, _closed_is_wrong_password():
+    with mongod.client() as client, _closed_is_wrong_password():
         try:
             client.admin.command("replSetInitiate", config)
         except OperationFailure as error:
@@ -116,21 +136,14 @@ def _initiate(port: int, member: str) -> bool:
     return True
 
 
-def _await_primary(port: int, deadline: float) -> None:
+def _await_primary(mongod: Mongod, deadline: float) -> None:
     while True:
-        with _client(port) as client:
+        with mongod.client() as client:
             if client.admin.command("hello").get("isWritablePrimary"):
                 return
         if time.monotonic() > deadline:
             raise StoreUnavailable("the replica set has no primary: does its member's name lead to this host?")
         time.sleep(0.2)
-
-
-def _client(port: int, root: str | None = None) -> MongoClient[Document]:
-    login: dict[str, Any] = {} if root is None else {"username": "root", "password": root, "authSource": "admin"}
-    return MongoClient(
-        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=3000, timeoutMS=20_000, **login
-    )
 
 
 def _secret(file: Path) -> str:

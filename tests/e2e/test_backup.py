@@ -80,12 +80,11 @@ def test_a_lab_that_is_lost_with_all_its_servers_comes_back(
     done = fresh.enqueue_steps("done")
     fresh.worker("--burst").wait()
     fresh.wait_until_ended(done)
-    running = [fresh.enqueue_steps(f"running-{number}", pause_s=0.3) for number in range(2)]
+    running = [fresh.enqueue_steps(f"running-{number}", pause_s=0.4) for number in range(2)]
+    waiting = [fresh.enqueue_steps(f"waiting-{number}", steps=20) for number in range(3)]
     fresh.worker("-n", "2")
     for run in running:
         fresh.wait_for_checkpoint(run)
-    waiting = [fresh.enqueue_steps(f"waiting-{number}", steps=20) for number in range(3)]
-
     said = json.loads(fresh.labq("backup", "--json", str(tmp_path / "lab.tar.gz")).stdout)
     assert said["moment"] is True
     at_backup = _runs_in(tmp_path / "lab.tar.gz")
