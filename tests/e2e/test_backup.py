@@ -211,7 +211,9 @@ def test_a_backup_that_is_interrupted_leaves_nothing(full: Lab, lab: Lab, tmp_pa
 def test_mongodb_goes_away_during_a_backup(full: Lab, lab: Lab, tmp_path: Path) -> None:
     process = popen(lab, "backup", str(tmp_path / "lab.tar.gz"))
     wait_for_half(tmp_path)
+    process.send_signal(signal.SIGSTOP)
     lab.kill_server("mongod")
+    process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 3
     assert err.startswith("labq: MongoDB does not answer")
@@ -254,9 +256,11 @@ def test_a_small_file_system_is_refused_before_it_is_full(full: Lab, lab: Lab, t
 def test_two_backups_at_once(full: Lab, lab: Lab, tmp_path: Path) -> None:
     first = popen(lab, "backup", str(tmp_path / "a.tar.gz"))
     wait_for_half(tmp_path)
+    first.send_signal(signal.SIGSTOP)
     second = lab.labq("backup", str(tmp_path / "b.tar.gz"), ok=False)
     assert second.returncode == 1
     assert f"a backup is being made (process {first.pid} on " in second.stderr
+    first.send_signal(signal.SIGCONT)
     _, err = first.communicate(timeout=60)
     assert (first.returncode, err) == (0, "")
     assert files_in(tmp_path) == {"a.tar.gz"}

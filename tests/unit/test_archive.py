@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,6 +54,22 @@ def test_tar_alone_reads_it(file: Path) -> None:
     with tarfile.open(file) as tar:
         runs = [tar.extractfile(entry) for entry in tar if entry.name.startswith("runs/")]
         assert bson.decode_all(b"".join(one.read() for one in runs if one)) == RUNS
+
+
+def test_what_does_not_get_smaller_is_stored_among_what_does(tmp_path: Path) -> None:
+    """Members of gzip with different levels are one gzip file."""
+    noise, text = os.urandom(300_000), b"x" * 300_000
+    file = tmp_path / "b.tar.gz"
+    with open(file, "wb") as sink:
+        writer = ArchiveWriter(sink, HEAD)
+        for name, data in (("a", text), ("b", noise), ("c", text), ("d", noise)):
+            writer.begin(name)
+            writer.add(bson.encode({"data": data}))
+        writer.close(moment=True, lacking=0)
+    assert 600_000 < file.stat().st_size < 650_000
+    check(file)
+    with tarfile.open(file) as tar:
+        assert [one.name[0] for one in tar if one.name.endswith(".bson")] == ["a", "b", "c", "d"]
 
 
 def test_one_that_is_cut_anywhere_is_refused(file: Path) -> None:
