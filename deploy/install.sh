@@ -43,6 +43,10 @@ if [ "$extra" = test ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>
     tools=
     command -v ip >/dev/null 2>&1 || tools="$tools iproute2"
     command -v iptables >/dev/null 2>&1 || tools="$tools iptables"
+    # What reads deploy/: shellcheck, systemd-analyze; and a Redis that knows TLS.
+    command -v shellcheck >/dev/null 2>&1 || tools="$tools shellcheck"
+    command -v systemd-analyze >/dev/null 2>&1 || tools="$tools systemd"
+    command -v redis-check-rdb >/dev/null 2>&1 || tools="$tools redis-tools"
     ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || tools="$tools libfaketime"
     # shellcheck disable=SC2086
     [ -z "$tools" ] || debian $tools || say "going on without:$tools"

@@ -49,6 +49,8 @@ def _servers(verb: _Verb) -> None:
     verb("up", "queueing.cli.servers:up", "start the embedded servers of this user")
     verb("down", "queueing.cli.servers:down", "stop the embedded servers; the data stays")
     verb("doctor", "worker.leftovers:doctor", "say what is running, where the data is, and what is wrong", _doctor)
+    verb("backup", "queueing.cli.backup:backup", "write the whole database into a file, while runs go on", _backup)
+    verb("restore", "queueing.cli.backup:restore", "read a backup back into an empty database", _restore)
     verb("config", "queueing.cli.config:config", "show each setting, its value and where it comes from")
     verb(
         "tunnel", "worker.tunnel.cli:tunnel", "lead machines to servers that they cannot reach, by ssh", tunnel_options
@@ -346,6 +348,18 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deep", action="store_true", help="also read every stored checkpoint and compare its SHA-256 (slow)"
     )
+
+
+def _backup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("to", metavar="FILE|FOLDER", nargs="?", help="a folder: under a name with the time")
+    parser.add_argument("--keep", type=_positive, metavar="N", help="with a folder: remove all but the newest N")
+    parser.add_argument("--check", metavar="FILE", help="instead: read a backup and compare it with its SHA-256")
+
+
+def _restore(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="what `labq backup` has written")
+    parser.add_argument("--into", metavar="NAME", help="into this database of the same server")
+    parser.add_argument("--replace", action="store_true", help="delete what is in the database")
 
 
 def _top(parser: argparse.ArgumentParser) -> None:
