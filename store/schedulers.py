@@ -9,3 +9,5 @@ class Scheduler(StrEnum):
     SLURM = "slurm"
     SGE = "sge"
     LOCAL = "local"
+    SCRIPT = "script"
+    """None: a script of somebody's own runs it (`labq exec`, `labq send --start`)."""
