@@ -235,7 +235,7 @@ class Supervisor:
         exit_code = watch.until_ended(child, self._keeper, started_at)
         peak_bytes = max(child.peak_memory_bytes, sweep_descendants().peak_memory_bytes)
         child.ended()
-        bad_result = child.said
+        bad_result = ""
         if exit_code == 0 and self._run.task.result and not watch.interfered and not watch.superseded:
             try:
                 exit_code, bad_result, more_bytes = self._extract(launch, folder, started_at)
@@ -257,8 +257,9 @@ class Supervisor:
             disk_is_full=lambda: cannot_grow(folder.path),
         )
         if bad_result and ending.reason in (None, Reason.ERROR):
-            unknown = {"exit_code": None} if child.said else {}
-            ending = replace(ending, reason=Reason.ERROR, message=bad_result, **unknown)
+            ending = replace(ending, reason=Reason.ERROR, message=bad_result)
+        if child.said and watch.stop_for is None:
+            ending = replace(ending, reason=Reason.ERROR, message=child.said, exit_code=None, signal=None)
         if ending.reason is Reason.OUT_OF_MEMORY and watch.memory_said:
             ending = replace(ending, message=watch.memory_said)
         if ending.reason is Reason.DRAINED and watch.time_is_over:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from queueing.cli.places_options import own_job_options, scale_options, workers_actions
 from queueing.cli.results_options import results_options
-from queueing.cli.script_options import exec_options
+from queueing.cli.script_options import exec_options, send_options
 
 _Option = Callable[[argparse.ArgumentParser], None]
 
@@ -66,6 +66,7 @@ def _work(verb: _Verb) -> None:
     )
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
     verb("exec", "worker.script.cli:exec_command", "run a command of your own script as a run", exec_options)
+    verb("send", "queueing.cli.send:send", "report from a script without Python", send_options)
     verb(
         "scale",
         "worker.cluster.scale_cli:scale",

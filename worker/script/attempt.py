@@ -1,11 +1,8 @@
 """One attempt inside somebody's own script, in the process that supervises it."""
 
 import math
-import os
-import socket
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -23,15 +20,18 @@ from store.settings import Settings
 from store.states import State
 from store.store import Store
 from store.workers import Worker
+from worker.child import Child
 from worker.claiming import Claimed
 from worker.horse import Outcome
-from worker.machine import total_memory_bytes
+from worker.launch import Launch
 from worker.packages import Packages
 from worker.quick_start import Proven
 from worker.rounds import Rounds
 from worker.script.around import Around
 from worker.script.entering import STARTED, Entrance, enter, record
 from worker.script.own_store import OwnStore
+from worker.script.places import scripts_dir
+from worker.script.unsent import note_run
 from worker.script.wanted import OCCASIONS, Wanted, key_for, literal, run_for, task_for
 from worker.station import MakeChild, OwnScript, Station
 from worker.stopping import Requests
@@ -39,7 +39,7 @@ from worker.supervisor import Supervisor
 from worker.term import Term
 from worker.tickets import Tickets
 
-_RETRY_S = 0.5
+_RETRY_S, _LAST_TRY_S = 0.5, 2.0
 
 
 class IfAway(StrEnum):
@@ -58,29 +58,11 @@ class Ways:
     `root`: as OwnScript has it.
     """
 
-    make_child: MakeChild
+    make_child: Callable[[Requests], MakeChild]
     tell: Callable[[Run, bool], None]
     was_interrupted: Callable[[], bool]
     if_away: IfAway | None = None
     root: int | None = None
-
-
-def scripts_dir(settings: Settings) -> Path:
-    """Run directories of scripts: no worker clears them away, for they may hold what MongoDB has not."""
-    return settings.home / "scripts" / socket.gethostname()
-
-
-def describe(allocation: str) -> Worker:
-    """The worker for one run."""
-    host = socket.gethostname()
-    return Worker(
-        name=f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
-        host=host,
-        pid=os.getpid(),
-        cpus=os.cpu_count() or 1,
-        memory_bytes=total_memory_bytes(),
-        allocation=allocation,
-    )
 
 
 class OwnAttempt:
@@ -106,7 +88,7 @@ class OwnAttempt:
         doorbell = Doorbell(redis_url(self._settings), self._settings.redis_timeout_s)
         own = OwnScript(
             runs_dir=scripts_dir(self._settings),
-            make_child=self._ways.make_child,
+            make_child=self._noting(run, own_store, self._ways.make_child(self._requests)),
             patience_s=lambda: self._patience_s(own_store),
             root=self._ways.root,
         )
@@ -135,10 +117,19 @@ class OwnAttempt:
                 warn("worker-not-forgotten", worker=self._worker.name, error=error)
         return outcome
 
+    def _noting(self, run: Run, own_store: OwnStore, make_child: MakeChild) -> MakeChild:
+        """A folder tells by itself whose it is, should nobody be able to store it in time."""
+
+        def make(launch: Launch, output: Path, enter: Callable[[], None], starter: Sequence[str], /) -> Child:
+            note_run(output.parent, run, "" if own_store.is_joined else self._entrance.diff)
+            return make_child(launch, output, enter, starter)
+
+        return make
+
     def _patience_s(self, own_store: OwnStore) -> float:
         """At the end: a MongoDB that was there may come back soon; one that never was, need not."""
         if own_store.is_adrift or not own_store.is_joined:
-            return 0.0
+            return _LAST_TRY_S
         return self._settings.outage_grace_s
 
     # ── entering ──

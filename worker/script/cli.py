@@ -53,7 +53,7 @@ def wanted_of(options: argparse.Namespace, command: tuple[str, ...], job: Around
         tags=tuple(dict.fromkeys(options.tag)),
         queue=settings.queue,
         grace_s=_grace_s(options.grace),
-        notify_to=_told(options.notify, settings),
+        notify_to=told(options.notify, settings),
         key=options.key,
         resume=options.resume,
         owner=user_name(),
@@ -66,7 +66,7 @@ def _grace_s(text: str | None) -> float:
     return 30.0 if text is None else duration("--grace", text) or 30.0
 
 
-def _told(given: list[str], settings: Settings) -> tuple[str, ...]:
+def told(given: list[str], settings: Settings) -> tuple[str, ...]:
     """Raises UserError."""
     from store.recipients import recipient_mistake
 
@@ -80,9 +80,10 @@ def _carried_out(options: argparse.Namespace, settings: Settings, wanted: Wanted
     from worker.again import ask_again
     from worker.cluster.here import granted_here
     from worker.horse import Outcome
-    from worker.script.attempt import IfAway, OwnAttempt, Ways, describe
+    from worker.script.attempt import IfAway, OwnAttempt, Ways
     from worker.script.echoed import EchoedChild
     from worker.script.front import Front, exit_code_of
+    from worker.script.places import describe
     from worker.script.shared import Shared
     from worker.term import Term
 
@@ -91,7 +92,7 @@ def _carried_out(options: argparse.Namespace, settings: Settings, wanted: Wanted
     worker = describe(term.allocation)
     front = Front(settings, worker, term, shared, needs_store=options.if_away == "fail")
     ways = Ways(
-        make_child=partial(EchoedChild, shared=shared, patterns=tuple(options.files)),
+        make_child=lambda _: partial(EchoedChild, shared=shared, patterns=tuple(options.files)),
         tell=partial(_tell, options.quiet, shared),
         was_interrupted=lambda: shared.pressed,
         if_away=IfAway(options.if_away) if options.if_away else None,

@@ -77,7 +77,7 @@ def record(store: Store, queued: Run, entrance: Entrance) -> None:
     if store.experiment(queued.experiment) is None:
         store.add_experiment(experiment_for(entrance.wanted, store.now()))
     store.add_runs([replace(queued, queued_at=store.now(), notify=notify, provenance=_provenance(store, entrance))])
-    worker = _fitting(entrance.worker, queued)
+    worker = fitting(entrance.worker, queued)
     if store.claim(worker, entrance.lease_s) is None and not _is_mine(store, queued.id, worker):
         raise StoreFailed(f"run {queued.id} could not be claimed for the programme that runs already")
 
@@ -127,7 +127,7 @@ def _go_on(store: Store, entrance: Entrance, run_id: str, *, by_hand: bool) -> R
         if run.state is State.RUNNING:
             _release(store, entrance, run)
         elif run.state is State.QUEUED:
-            if (claimed := store.claim(_fitting(entrance.worker, run), entrance.lease_s)) is not None:
+            if (claimed := store.claim(fitting(entrance.worker, run), entrance.lease_s)) is not None:
                 return claimed
         elif run.state in ENDED or by_hand:
             _let_go_on(store, run, by_hand=by_hand)
@@ -169,7 +169,7 @@ def _who(run: Run) -> str:
     return f"{name} is being carried out by {holder}; stop that first (labq stop {short(run.id)}), or use another key"
 
 
-def _fitting(worker: Worker, run: Run) -> Worker:
+def fitting(worker: Worker, run: Run) -> Worker:
     """Somebody has decided that it is to run here, whatever it asks for."""
     wants = run.resources
     return replace(

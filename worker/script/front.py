@@ -42,8 +42,11 @@ class Front:
         self.was_warned = False
         """By a scheduler, that the time of the job ends."""
 
-    def run(self, work: Callable[[], Outcome]) -> Outcome:
-        """How it ended. `work` raises LabqError for what keeps the programme from its beginning."""
+    def run(self, work: Callable[[], Outcome], forked: Callable[[], None] = lambda: None) -> Outcome:
+        """How it ended. `work`, in another process, raises LabqError for what keeps the programme from its beginning.
+
+        `forked` is called here once that process is there.
+        """
         adopt_orphans()
         prepare_to_connect()
         for number in STOP_SIGNALS:
@@ -52,6 +55,7 @@ class Front:
             signal.signal(signal.SIGHUP, self._on_signal)
         with stop_signals_held():
             self._horse = Horse(lambda: self._guarded(work))
+        forked()
         self._term.keep_asking()
         outcome = self._horse.wait()
         for number in (*STOP_SIGNALS, signal.SIGHUP):
