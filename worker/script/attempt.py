@@ -120,8 +120,10 @@ class OwnAttempt:
     def _noting(self, run: Run, own_store: OwnStore, make_child: MakeChild) -> MakeChild:
         """A folder tells by itself whose it is, should nobody be able to store it in time."""
 
+        noted = replace(run, task=task_for(self._wanted)) if self._wanted.command else run
+
         def make(launch: Launch, output: Path, enter: Callable[[], None], starter: Sequence[str], /) -> Child:
-            note_run(output.parent, run, "" if own_store.is_joined else self._entrance.diff)
+            note_run(output.parent, noted, "" if own_store.is_joined else self._entrance.diff)
             return make_child(launch, output, enter, starter)
 
         return make

@@ -85,6 +85,7 @@ def _carried_out(options: argparse.Namespace, settings: Settings, wanted: Wanted
     from worker.script.front import Front, exit_code_of
     from worker.script.places import describe
     from worker.script.shared import Shared
+    from worker.script.unsent import left_behind
     from worker.term import Term
 
     shared = Shared()
@@ -98,6 +99,8 @@ def _carried_out(options: argparse.Namespace, settings: Settings, wanted: Wanted
         if_away=IfAway(options.if_away) if options.if_away else None,
     )
     outcome = front.run(lambda: OwnAttempt(settings, wanted, job, worker, term, ways).carry_out())
+    if (left := left_behind(settings, shared.run_id)) is not None:
+        print(f"labq: not everything is stored; it lies in {left}; later: labq send --unsent", file=sys.stderr)
     code = exit_code_of(front, outcome, shared, wanted.command)
     if options.requeue and (outcome is Outcome.TIME_OVER or front.was_warned):
         return ask_again(settings, shared.run_id, worker.name) or code

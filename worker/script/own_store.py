@@ -8,13 +8,14 @@ attempt takes back. Adrift: somebody else has it, or it is gone; the programme t
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from store.errors import LabqError, StoreUnavailable, Superseded
 from store.logbook import say, warn
 from store.runs import Checkpoint, Run, Task
-from store.samples import Peaks
+from store.samples import Peaks, Sample
 from store.spans import Pace
 from store.states import Reason, State
 from store.store import Decision, Settlement, Store
@@ -78,6 +79,11 @@ class OwnStore:
         return replace(run, task=self._task)
 
     # ── what is ours ──
+    def add_sample(self, sample: Sample, peaks: Peaks, keep_s: float) -> None:
+        """Looks are no history: while MongoDB is away they are lost, and a script's log is no place to say so."""
+        with suppress(StoreUnavailable):
+            self._fenced(lambda store: store.add_sample(sample, peaks, keep_s))
+
     def settle(self, run_id: str, attempt: int, decide: Decision, *, only_expired: bool = False) -> Run:
         """A Ctrl-C is a person's word: the run does not wait to go on."""
         if run_id != self._run.id or only_expired:
@@ -138,4 +144,4 @@ class OwnStore:
         return store
 
 
-_FENCED = frozenset({"renew", "note_facts", "ship", "publish_checkpoint", "add_artifact", "add_sample"})
+_FENCED = frozenset({"renew", "note_facts", "ship", "publish_checkpoint", "add_artifact"})

@@ -67,6 +67,12 @@ def unsent(settings: Settings) -> list[Unsent]:
     return found
 
 
+def left_behind(settings: Settings, run_id: str) -> Path | None:
+    """The folder of a run whose attempt has ended here, and is not stored."""
+    there = (path for path in scripts_dir(settings).glob(f"{run_id}-*-*") if not _is_held(path))
+    return next(there, None) if run_id else None
+
+
 def _is_held(path: Path) -> bool:
     try:
         os.close(_lock(path))

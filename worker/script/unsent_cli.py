@@ -17,9 +17,8 @@ def send_unsent(options: argparse.Namespace) -> int:
     def tell(one: Unsent, said: str) -> None:
         rows.append({"run": one.run.id, "folder": str(one.path), "problem": said})
         if not options.json:
-            print(
-                f"{short(one.run.id)} of {one.run.experiment}: {said or 'stored'}{said and f'; it lies in {one.path}'}"
-            )
+            where = f"; it lies in {one.path}" if said else ""
+            print(f"{short(one.run.id)} of {one.run.experiment}: {said or 'stored'}{where}")
 
     chosen = settings()
     with opened_store(chosen) as store:
