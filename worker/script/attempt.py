@@ -141,7 +141,7 @@ class OwnAttempt:
             store: Store = self._connected()
             run = enter(store, self._entrance)
         except StoreUnavailable as error:
-            if self._ways.if_away is IfAway.FAIL or self._requests.waiting():
+            if self._ways.if_away is IfAway.FAIL or not self._wanted.command or self._requests.waiting():
                 raise
             warn("mongodb-away", error=error)
             return self._unrecorded()

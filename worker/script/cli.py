@@ -91,7 +91,7 @@ def _carried_out(options: argparse.Namespace, settings: Settings, wanted: Wanted
     shared = Shared()
     term = Term(granted_here(os.environ), margin_s=settings.until_margin_s)
     worker = describe(term.allocation)
-    front = Front(settings, worker, term, shared, needs_store=options.if_away == "fail")
+    front = Front(settings, worker, term, shared, needs_store=options.if_away == "fail" or not wanted.command)
     ways = Ways(
         make_child=lambda _: partial(EchoedChild, shared=shared, patterns=tuple(options.files)),
         tell=partial(_tell, options.quiet, shared),

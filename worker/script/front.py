@@ -110,7 +110,7 @@ def exit_code_of(front: Front, outcome: Outcome, shared: Shared, command: Sequen
             "labq: exec: the process that watched the programme was killed, and the programme with it", file=sys.stderr
         )
         return 128 + signal.SIGKILL
-    if front.was_told or shared.started:
+    if front.was_told or shared.started or not command:
         return ExitCode.FAILED
     print("labq: exec: cannot be tracked here; the programme is begun without labq", file=sys.stderr)
     return untracked(command)
