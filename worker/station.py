@@ -11,6 +11,7 @@ from store.settings import Settings
 from store.store import Store
 from store.workers import Worker
 from worker.child import Child
+from worker.gpus import Gpu
 from worker.launch import Launch
 from worker.packages import Packages
 from worker.quick_start import Proven
@@ -32,12 +33,14 @@ class OwnScript:
 
     So it begins without a look at this machine, goes on however long MongoDB is away, and what could not be stored
     stays. `patience_s`: how long to wait for MongoDB at the end. `root`: the process above all that is looked at.
+    `gpus`: those that were given to the script.
     """
 
     runs_dir: Path
     make_child: MakeChild
     patience_s: Callable[[], float]
     root: int | None = None
+    gpus: tuple[Gpu, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

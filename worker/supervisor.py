@@ -219,7 +219,7 @@ class Supervisor:
             self._settings,
             self._run,
             folder,
-            self._gpus.gpus,
+            self._gpus.gpus if self._own is None else self._own.gpus,
             self._clock,
             self._watch.on_call,
             self._pacing,

@@ -1,8 +1,10 @@
 """One attempt inside somebody's own script, in the process that supervises it."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -21,7 +23,8 @@ from store.states import State
 from store.store import Store
 from store.workers import Worker
 from worker.child import Child
-from worker.claiming import Claimed
+from worker.claiming import Claimed, gpus_here
+from worker.gpus import Gpu
 from worker.horse import Outcome
 from worker.launch import Launch
 from worker.packages import Packages
@@ -65,6 +68,15 @@ class Ways:
     root: int | None = None
 
 
+def _gpus_of_the_script() -> tuple[Gpu, ...]:
+    """To be looked at: those that it may see, where a scheduler or its user has said so."""
+    if not os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return ()
+    with suppress(LabqError):
+        return gpus_here("auto")
+    return ()
+
+
 class OwnAttempt:
     """Enters, supervises, and says what was left unsaid."""
 
@@ -91,6 +103,7 @@ class OwnAttempt:
             make_child=self._noting(run, own_store, self._ways.make_child(self._requests)),
             patience_s=lambda: self._patience_s(own_store),
             root=self._ways.root,
+            gpus=_gpus_of_the_script(),
         )
         station = Station(
             store=store,

@@ -98,4 +98,4 @@ def script_around() -> psutil.Process:
     ancestors = psutil.Process().parents()
     group = os.getpgrp()
     leader = next((one for one in ancestors if one.pid == group), None)
-    return leader or ancestors[0]
+    return leader or psutil.Process(os.getppid())

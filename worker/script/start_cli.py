@@ -58,9 +58,12 @@ def _exports(env: dict[str, str]) -> str:
 
 def _script(pid: int | None) -> psutil.Process:
     try:
-        return script_around() if pid is None else psutil.Process(pid)
+        found = script_around() if pid is None else psutil.Process(pid)
+        found.cmdline()
+        return found
     except psutil.Error as error:
-        raise UserError(f"--pid {pid}: there is no such process") from error
+        said = "there is no such process of yours" if pid is not None else "not given, and no script is found around"
+        raise UserError(f"--pid {pid or ''}: {said}; in a shell: --pid $$") from error
 
 
 def _wanted(options: argparse.Namespace, script: psutil.Process, job: Around | None, settings: Settings) -> Wanted:

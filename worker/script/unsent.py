@@ -67,6 +67,13 @@ def unsent(settings: Settings) -> list[Unsent]:
     return found
 
 
+def _clear_away(settings: Settings) -> None:
+    """Folders of attempts that were killed before their programme began: there is nothing in them."""
+    for path in scripts_dir(settings).glob("*-*-*"):
+        if not (path / _RUN).exists() and not _is_held(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def left_behind(settings: Settings, run_id: str) -> Path | None:
     """The folder of a run whose attempt has ended here, and is not stored."""
     there = (path for path in scripts_dir(settings).glob(f"{run_id}-*-*") if not _is_held(path))
@@ -165,6 +172,7 @@ def _stored(store: Store, settings: Settings, left: Unsent, claimed: Run, folder
 def each(settings: Settings, store: Store, tell: Callable[[Unsent, str], None]) -> int:
     """Store all of them; how many are left."""
     left = 0
+    _clear_away(settings)
     for one in unsent(settings):
         said = deliver(store, settings, one)
         left += bool(said)
