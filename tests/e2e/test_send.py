@@ -82,7 +82,10 @@ def test_a_script_that_dies_without_a_word_is_noticed(lab: Lab) -> None:
 
 
 def test_a_stopped_run_ends_and_its_script_goes_on(lab: Lab) -> None:
-    text = START.format(name="let-go") + "echo begun; while labq send loss=1; do sleep 0.2; done; echo told $?; exit 4"
+    text = (
+        START.format(name="let-go")
+        + "echo begun; while labq send loss=1; do sleep 0.2; done; labq send loss=1; echo told $?; exit 4"
+    )
     started = bash(lab, text)
     started.until_it_says("begun")
     lab.labq("stop", only(lab, "let-go").id)
@@ -100,7 +103,10 @@ def background_of(run: Run, lab: Lab) -> int:
 def test_when_those_who_watch_are_killed_the_script_goes_on_and_the_run_is_lost(lab: Lab) -> None:
     import psutil
 
-    text = START.format(name="unwatched") + "echo begun; sleep 1; while labq send loss=1; do sleep 0.2; done; exit 6"
+    text = (
+        START.format(name="unwatched")
+        + "labq send loss=1; echo begun; while labq send loss=1; do sleep 0.2; done; exit 6"
+    )
     started = bash(lab, text)
     started.until_it_says("begun")
     run = only(lab, "unwatched")
