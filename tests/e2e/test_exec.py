@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 
 import pytest
@@ -65,6 +67,13 @@ def test_a_run_that_is_told_to_leave_goes_on_when_its_script_comes_back(lab: Lab
     assert lab.run(run).attempt == 1  # it belongs to its script
     assert "labq exec --resume" in lab.labq("why", run.id).stdout
     assert [notice.about for notice in lab.notices(run)] == ["interrupted"]
+    lab.labq("notify", "--once")
+    mails = [message_from_bytes(file.read_bytes(), policy=default) for file in (lab.home / "mail").glob("*.eml")]
+    (said,) = [mail for mail in mails if "leaves" in str(mail["subject"])]
+    text = said.get_body(("plain",))
+    assert text is not None
+    assert f"when its script is run again: labq exec --resume {run.id[:8]}" in text.get_content().replace("\n", " ")
+    assert "waits for its script" in str(said["subject"])
     again = begin(lab, "--resume", run.id[:8], "--", *STEPS)
     assert again.code() == 0, again.said()
     assert lab.run(run).history[1].resumed_from_step is not None

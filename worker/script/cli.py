@@ -1,6 +1,7 @@
 """`labq exec`: a command of somebody's own script as a run."""
 
 import argparse
+import json
 import os
 import sys
 from functools import partial
@@ -94,7 +95,7 @@ def _carried_out(options: argparse.Namespace, settings: Settings, wanted: Wanted
     front = Front(settings, worker, term, shared, needs_store=options.if_away == "fail" or not wanted.command)
     ways = Ways(
         make_child=lambda _: partial(EchoedChild, shared=shared, patterns=tuple(options.files)),
-        tell=partial(_tell, options.quiet, shared),
+        tell=partial(_tell, options, shared),
         was_interrupted=lambda: shared.pressed,
         if_away=IfAway(options.if_away) if options.if_away else None,
     )
@@ -107,9 +108,13 @@ def _carried_out(options: argparse.Namespace, settings: Settings, wanted: Wanted
     return code
 
 
-def _tell(quiet: bool, shared: "Shared", run: Run, is_recorded: bool) -> None:
+def _tell(options: argparse.Namespace, shared: "Shared", run: Run, is_recorded: bool) -> None:
+    """On stderr: stdout is the command's."""
     shared.name(run.id)
-    if quiet:
+    if options.json:
+        told = {"run": run.id, "experiment": run.experiment, "attempt": run.attempt, "recorded": is_recorded}
+        print(json.dumps(told), file=sys.stderr, flush=True)
+    if options.quiet or options.json:
         return
     later = "" if is_recorded else "; MongoDB is away, it is recorded when that is back"
     print(f"labq: run {short(run.id)} of {run.experiment}, attempt {run.attempt}{later}", file=sys.stderr, flush=True)
