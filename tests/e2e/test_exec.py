@@ -72,7 +72,7 @@ def test_a_run_that_is_told_to_leave_goes_on_when_its_script_comes_back(lab: Lab
     (said,) = [mail for mail in mails if "leaves" in str(mail["subject"])]
     text = said.get_body(("plain",))
     assert text is not None
-    assert f"when its script is run again: labq exec --resume {run.id[:8]}" in text.get_content().replace("\n", " ")
+    assert f"when its script is run again: labq exec --resume {run.id[:8]}" in " ".join(text.get_content().split())
     assert "waits for its script" in str(said["subject"])
     again = begin(lab, "--resume", run.id[:8], "--", *STEPS)
     assert again.code() == 0, again.said()
