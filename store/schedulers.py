@@ -10,3 +10,5 @@ class Scheduler(StrEnum):
     SGE = "sge"
     LOCAL = "local"
     SSH = "ssh"
+    SCRIPT = "script"
+    """None: a script of somebody's own runs it (`labq exec`, `labq send --start`)."""

@@ -29,6 +29,7 @@ PROTOCOL_VARIABLES = frozenset(
         "PARAMS",
         "EVENTS",
         "CHECKPOINTS",
+        "FILES",
         "RESUME",
         "RESUME_STEP",
         "SCALE",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from queueing.cli.places_options import own_job_options, scale_options, tunnel_options, workers_actions
 from queueing.cli.results_options import results_options
+from queueing.cli.script_options import exec_options, send_options
 
 _Option = Callable[[argparse.ArgumentParser], None]
 
@@ -69,6 +70,8 @@ def _work(verb: _Verb) -> None:
         own_job_options,
     )
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
+    verb("exec", "worker.script.cli:exec_command", "run a command of your own script as a run", exec_options)
+    verb("send", "queueing.cli.send:send", "report from a script without Python", send_options)
     verb(
         "scale",
         "worker.cluster.scale_cli:scale",
@@ -131,6 +134,8 @@ def _changing(verb: _Verb) -> None:
 
 def whole(arguments: list[str]) -> list[str]:
     """`--sort -val_loss` as `--sort=-val_loss`: argparse would take what begins with a dash for an option."""
+    if arguments[:1] == ["exec"]:
+        return arguments  # what follows is somebody else's command
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1] == "--sort" and argument.startswith("-") and not argument.startswith("--"):
