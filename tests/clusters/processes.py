@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
+from lab import PATIENCE
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 DAEMONS = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -85,6 +86,7 @@ def _with_variable(variable: str, value: str) -> Iterable[psutil.Process]:
 
 def until(condition: Callable[[], object], timeout_s: float, what: Callable[[], str] | str) -> None:
     """Wait for it; AssertionError says what did not happen."""
+    timeout_s *= PATIENCE
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:

@@ -16,6 +16,7 @@ from partition import THERE, Namespace
 from processes import DAEMONS, ClusterMissing, daemon, end, need, until
 
 NAMES = ("gpu1", "gpu2")
+_ALONE = ["unshare", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
 _LOGIN = re.compile(r"sshd: \w+(@\S+| \[priv\])?")
 _SSHD = """\
 Port {port}
@@ -68,6 +69,9 @@ class SshHosts:
         need(("sshd", "ssh", "ssh-keygen", "unshare"), "openssh-server openssh-client util-linux")
         if os.geteuid() != 0:
             raise ClusterMissing("only root may make a network of its own for them")
+        tried = subprocess.run([*_ALONE, "true"], capture_output=True, text=True, check=False)
+        if tried.returncode != 0:
+            raise ClusterMissing(f"this container may not make process namespaces: {tried.stderr.strip()}")
         self.net = Namespace(lab)
         self._sockets = lab.home / "ssh"
         self.folder = Path(tempfile.mkdtemp(prefix="labq-ssh-"))
@@ -108,12 +112,11 @@ class SshHosts:
         settings = {"folder": self.folder, "home": self.home(name), "more": more}
         file.write_text(_SSHD.format(port=self._ports[name], address=THERE, **settings))
         sshd = shutil.which("sshd", path=DAEMONS)
-        alone = ["unshare", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
         begin = f"hostname {name} && exec {sshd} -D -e -f {file}"
-        line = [*alone, "sh", "-c", begin]
+        line = [*_ALONE, "sh", "-c", begin]
         if systemd:
             groups = {"groups": self.folder / "cgroups", "group": self._group}
-            inner = shlex.join([*alone, "--cgroup", "sh", "-c", _SYSTEMD + begin])
+            inner = shlex.join([*_ALONE, "--cgroup", "sh", "-c", _SYSTEMD + begin])
             line = ["unshare", "--mount", "sh", "-c", _OWN_CGROUP.format(**groups) + inner]
         self._running[name] = daemon([*self.net.prefix, *line], self._log(name), os.environ)
         until(lambda: "Server listening" in self._log(name).read_text(), 10, lambda: self._log(name).read_text())
