@@ -56,7 +56,8 @@ def along(curve: Curve, ruler: Curve) -> Floats:
     found = np.interp(at, steps, values)
     late = at > steps[-1]
     rate = (values[-1] - values[-2]) / (steps[-1] - steps[-2])
-    return np.where(late, values[-1] + rate * (at - steps[-1]), found)
+    placed: Floats = np.where(late, values[-1] + rate * (at - steps[-1]), found)
+    return placed
 
 
 def joined(curve: Curve, other: Curve) -> tuple[Floats, Floats]:

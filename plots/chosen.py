@@ -84,7 +84,7 @@ class Chosen:
         return sorted(self.outcomes if outcomes is None else outcomes, key=rank)
 
     def main_metric(self) -> str:
-        """That by which the runs are compared, of those that most of them have. Raises UserError where there is none."""
+        """That by which the runs are compared, of those that most have. Raises UserError where there is none."""
         counts: dict[str, int] = {}
         for one in self.outcomes:
             for name in one.summary:
@@ -174,7 +174,9 @@ def _asked(text: str, store: Store) -> list[Outcome]:
             return [outcome_of(store.run(text))]
         except NoSuchRun:
             known = [one.name for one in store.experiments()]
-            raise UserError(f"no run and no experiment is called {text!r}{guess(text, known)}; queries: labq ls") from None
+            raise UserError(
+                f"no run and no experiment is called {text!r}{guess(text, known)}; queries: labq ls"
+            ) from None
     found = _read(store, RunQuery(where=understood(with_saved(text, store).query, store)))
     if not found:
         raise UserError(f"no run matches {text!r}; see: labq ls {text!r}")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from notify.pictures.palette import HUES, MANY, OTHERS, RAMP, RUN, RUN_TRAINING, along
 from notify.choosing import is_training
+from notify.pictures.palette import HUES, MANY, OTHERS, RAMP, RUN, RUN_TRAINING, along
 from notify.siblings import key_of
 
 _DARKER = tuple(reversed(RAMP[1:]))

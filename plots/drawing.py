@@ -1,4 +1,4 @@
-"""A picture on paper: PNG, SVG or PDF. Layout; what a piece looks like is in `drawing_pieces`."""
+"""A picture on paper: PNG, SVG or PDF. Layout; what pieces look like: `drawing_panels`, `drawing_charts`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from textwrap import wrap
 
 from notify.pictures import paper
 from notify.pictures.canvas import NORMAL, SMALL, TINY, Box, Canvas
-from notify.pictures.palette import INK, SOFT
+from notify.pictures.palette import INK
 from notify.pictures.paper import Ends
-from plots.drawing_pieces import LETTER, bars_height, draw_bars, draw_heat, draw_panel, draw_parallel, heat_height
+from plots.drawing_charts import bars_height, draw_bars, draw_heat, draw_parallel, heat_height
+from plots.drawing_panels import LETTER, draw_panel
 from plots.ends import ends_of
 from plots.picture import Bars, Entry, Heat, Panel, Parallel, Picture, Piece
 
@@ -46,7 +47,15 @@ def height_of(picture: Picture, width_px: float = WIDTH_PX) -> float:
 def draw(on: Canvas, picture: Picture, left: float, top: float, width_px: float) -> None:
     """Somewhere on a canvas."""
     plan = _plan(picture, width_px)
-    on.write(left + _SIDE, top + 15, paper.plain(picture.title, int(width_px / LETTER[NORMAL])), longest=200, fontsize=NORMAL, color=INK, weight="bold")
+    on.write(
+        left + _SIDE,
+        top + 15,
+        paper.plain(picture.title, int(width_px / LETTER[NORMAL])),
+        longest=200,
+        fontsize=NORMAL,
+        color=INK,
+        weight="bold",
+    )
     for entry, x, y in plan.legend:
         _entry(on, entry, left + x, top + y)
     y = top + plan.body
@@ -63,8 +72,12 @@ def _plan(picture: Picture, width_px: float) -> _Plan:
     legend, rows = _legend(picture.entries, width_px)
     body = _TITLE + rows * _ROW + 8 + (30 if picture.shared and picture.column_labels else 0)
     heights = tuple(_height(picture, place, row, width_px) for place, row in enumerate(picture.rows))
-    notes = tuple(line for note in picture.notes for line in wrap(paper.plain(note, 400), int((width_px - 2 * _SIDE) / 5.6)))
-    return _Plan(legend=legend, body=body, heights=heights, notes=notes, height=body + sum(heights) + 14 * len(notes) + 8)
+    notes = tuple(
+        line for note in picture.notes for line in wrap(paper.plain(note, 400), int((width_px - 2 * _SIDE) / 5.6))
+    )
+    return _Plan(
+        legend=legend, body=body, heights=heights, notes=notes, height=body + sum(heights) + 14 * len(notes) + 8
+    )
 
 
 def _legend(entries: Sequence[Entry], width_px: float) -> tuple[tuple[tuple[Entry, float, float], ...], int]:
@@ -113,7 +126,13 @@ def _piece_height(picture: Picture, place: int, piece: Piece, width: float, coun
             return max(64.0, min(0.74 * width, 210.0)) + (18 if piece.title else 0) + (_FOOT if is_last else _GAP)
         case _:
             head = 20 if piece.title else 0
-            inner = _SINGLE_PX if count == 1 and len(picture.rows) == 1 else 190 if count == 1 else max(96.0, min(0.68 * width, 220.0))
+            inner = (
+                _SINGLE_PX
+                if count == 1 and len(picture.rows) == 1
+                else 190
+                if count == 1
+                else max(96.0, min(0.68 * width, 220.0))
+            )
             return inner + head + _FOOT
 
 
@@ -129,7 +148,9 @@ def _width(picture: Picture, count: int, width_px: float) -> float:
     return width_px / count - _LEFT - _RIGHT
 
 
-def _row(on: Canvas, picture: Picture, place: int, row: Sequence[Piece | None], ends: tuple[Ends, Ends] | None, room: Box) -> None:
+def _row(
+    on: Canvas, picture: Picture, place: int, row: Sequence[Piece | None], ends: tuple[Ends, Ends] | None, room: Box
+) -> None:
     count = len(_longest(picture))
     width = _width(picture, count, room.width)
     for column, piece in enumerate(row):
@@ -144,7 +165,9 @@ def _row(on: Canvas, picture: Picture, place: int, row: Sequence[Piece | None], 
         elif isinstance(piece, Bars):
             draw_bars(on, piece, room.left + column * step, room.top, room.width / count)
         else:
-            draw_parallel(on, piece, Box(left=room.left + 40, top=room.top + 34, width=room.width - 80, height=_PARALLEL_PX))
+            draw_parallel(
+                on, piece, Box(left=room.left + 40, top=room.top + 34, width=room.width - 80, height=_PARALLEL_PX)
+            )
     if picture.shared:
         _labels(on, picture, place, room, width, count)
 
@@ -157,7 +180,9 @@ def _place_panel(on: Canvas, picture: Picture, place: int, column: int, piece: P
     x, y = ends or ends_of([piece])
     box = Box(left=left, top=room.top + head, width=width, height=room.height - head - foot, x=x, y=y)
     if piece.title:
-        on.write(left, room.top + head - 9, paper.plain(piece.title, int(width / LETTER[SMALL])), color=INK, weight="bold")
+        on.write(
+            left, room.top + head - 9, paper.plain(piece.title, int(width / LETTER[SMALL])), color=INK, weight="bold"
+        )
     below = picture.rows[place + 1] if not is_last else ()
     with_x = not picture.shared or column >= len(below)
     draw_panel(on, piece, box, with_x=with_x, with_y=not picture.shared or column == 0, framed=picture.shared)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from notify.siblings import key_of, rising
-from plots.words import value_words
 from plots.asking import Ask
 from plots.chosen import Chosen
 from plots.colours import is_number
 from plots.picture import Axis, Floats, array
+from plots.words import value_words
 from store.errors import UserError
 from store.outcomes import Outcome
 
@@ -84,7 +84,9 @@ def figures(ask: Ask, among: Chosen) -> Figures:
     said = [
         f"{metric}: each run's {how}" + ("" if all(one.ended_at for one, _ in finite) else "; some runs still go on"),
         lacking,
-        f"{broken} of {len(among.outcomes):,} runs have a {metric} that is not finite; they are left out" if broken else "",
+        f"{broken} of {len(among.outcomes):,} runs have a {metric} that is not finite; they are left out"
+        if broken
+        else "",
     ]
     if ask.top is not None and len(finite) > ask.top:
         finite = sorted(finite, key=lambda pair: -pair[1] if greatest else pair[1])[: ask.top]

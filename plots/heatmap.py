@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from notify.siblings import grid_of, key_of
-from plots.words import value_words
 from plots.asking import Ask
 from plots.chosen import Chosen
 from plots.figures import Figures, figures
 from plots.picture import Heat, Picture, array
+from plots.words import value_words
 from queueing.results.pivot import Aggregate
 from store.errors import UserError
 from store.store import Store
@@ -25,10 +25,16 @@ def heatmap(ask: Ask, among: Chosen, _store: Store) -> Picture:
     rows, columns = (_side(among, name) for name in (down, across))
     groups = among.values_of(among.param(ask.by)) if ask.by else (None,)
     if len(groups) > MOST_MAPS:
-        raise UserError(f"--by {ask.by}: has {len(groups)} values; at most {MOST_MAPS} heat maps are drawn beside each other")
+        raise UserError(
+            f"--by {ask.by}: has {len(groups)} values; at most {MOST_MAPS} heat maps are drawn beside each other"
+        )
     maps = [_map(ask, among, found, (down, rows), (across, columns), value) for value in groups]
     maps = _with_common_shades(maps, greatest=found.greatest)
-    left = [name for name in Chosen(found.runs, among.directions).varying if name not in (down, across, (ask.by or "").removeprefix("params."))]
+    left = [
+        name
+        for name in Chosen(found.runs, among.directions).varying
+        if name not in (down, across, (ask.by or "").removeprefix("params."))
+    ]
     over = f" over {', '.join(left[:5])}" if left else ""
     return Picture(
         title=f"{found.metric} · {among.title}",
@@ -51,11 +57,20 @@ def _pair(ask: Ask, among: Chosen) -> tuple[str, str]:
 def _side(among: Chosen, name: str) -> tuple[Any, ...]:
     values = among.values_of(name)
     if len(values) > MOST_SIDE:
-        raise UserError(f"{name} has {len(values)} values; a heat map has room for {MOST_SIDE}: --kind scatter shows them all")
+        raise UserError(
+            f"{name} has {len(values)} values; a heat map has room for {MOST_SIDE}: --kind scatter shows them all"
+        )
     return values
 
 
-def _map(ask: Ask, among: Chosen, found: Figures, down: tuple[str, tuple[Any, ...]], across: tuple[str, tuple[Any, ...]], value: Any) -> Heat:
+def _map(
+    ask: Ask,
+    among: Chosen,
+    found: Figures,
+    down: tuple[str, tuple[Any, ...]],
+    across: tuple[str, tuple[Any, ...]],
+    value: Any,
+) -> Heat:
     by = (ask.by or "").removeprefix("params.")
     cells: dict[tuple[str, str], list[float]] = {}
     for one, figure in zip(found.runs, found.values, strict=True):
@@ -63,7 +78,13 @@ def _map(ask: Ask, among: Chosen, found: Figures, down: tuple[str, tuple[Any, ..
             continue
         place = key_of(among.of(one, down[0])), key_of(among.of(one, across[0]))
         cells.setdefault(place, []).append(figure)
-    table = [[_folded(cells.get((key_of(row), key_of(col)), []), ask.aggregate, greatest=found.greatest) for col in across[1]] for row in down[1]]
+    table = [
+        [
+            _folded(cells.get((key_of(row), key_of(col)), []), ask.aggregate, greatest=found.greatest)
+            for col in across[1]
+        ]
+        for row in down[1]
+    ]
     return Heat(
         title=f"{by} = {value_words(value)}" if ask.by else "",
         x_label=across[0],
@@ -71,7 +92,9 @@ def _map(ask: Ask, among: Chosen, found: Figures, down: tuple[str, tuple[Any, ..
         columns=tuple(map(value_words, across[1])),
         rows=tuple(map(value_words, down[1])),
         values=array(table),
-        greatest=found.greatest if ask.aggregate in (Aggregate.BEST, Aggregate.WORST, Aggregate.MEAN, Aggregate.MEDIAN) else None,
+        greatest=found.greatest
+        if ask.aggregate in (Aggregate.BEST, Aggregate.WORST, Aggregate.MEAN, Aggregate.MEDIAN)
+        else None,
     )
 
 

@@ -30,18 +30,31 @@ def importance(ask: Ask, among: Chosen, _store: Store) -> Picture:
     scores, explained = measured(table, target, seed=ask.seed)
     order = np.argsort(-np.median(scores, axis=0))
     bars = tuple(
-        Bar(name=names[place], value=float(np.median(scores[:, place])), low=float(np.quantile(scores[:, place], 0.1)), high=float(np.quantile(scores[:, place], 0.9)))
+        Bar(
+            name=names[place],
+            value=float(np.median(scores[:, place])),
+            low=float(np.quantile(scores[:, place], 0.1)),
+            high=float(np.quantile(scores[:, place], 0.9)),
+        )
         for place in order.tolist()
     )
     return Picture(
         title=f"importance for {found.metric} · {among.title}",
-        rows=((Bars(label="loss of R² on unseen runs when the parameter is shuffled (line: 10 % – 90 % of the folds)", bars=bars),),),
-        notes=(*_said(len(found.runs), explained), *found.notes),
+        rows=(
+            (
+                Bars(
+                    label="R² lost on unseen runs when the parameter is shuffled",
+                    bars=bars,
+                ),
+            ),
+        ),
+        notes=(*_said(len(found.runs), explained), "line: 10 % to 90 % of the folds", *found.notes),
     )
 
 
 def _said(count: int, explained: float) -> list[str]:
-    told = [f"a random forest explains {max(explained, 0):.0%} of the differences between runs that it has not seen ({count} runs)"]
+    share = f"{max(explained, 0):.0%}"
+    told = [f"a random forest explains {share} of the differences between runs that it has not seen ({count} runs)"]
     if explained < _TRUSTED:
         told.append("that is little: the order of these bars says next to nothing")
     elif count < FEW:
@@ -64,7 +77,7 @@ def coded(values: list[Any]) -> Floats:
 
 
 def measured(table: Floats, target: Floats, *, seed: int) -> tuple[Floats, float]:
-    """Of every fold and parameter the loss of R², (folds, parameters), and the median R² of the folds' runs together."""
+    """Of every fold and parameter the loss of R², (folds, parameters), and the R² of all folds together."""
     try:
         from sklearn.ensemble import RandomForestRegressor
         from sklearn.metrics import r2_score

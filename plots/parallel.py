@@ -7,11 +7,11 @@ import numpy as np
 
 from notify.pictures.palette import along
 from notify.words import number
-from plots.words import value_words
 from plots.asking import Ask
 from plots.chosen import Chosen
 from plots.figures import Scale, figures, placed, scale, sides
 from plots.picture import Entry, Floats, Parallel, Picture, Thread, Ticks
+from plots.words import value_words
 from store.store import Store
 
 _MOST_AXES = 9
@@ -47,7 +47,12 @@ def parallel(ask: Ask, among: Chosen, _store: Store) -> Picture:
         Entry(text=f"best: {among.names[found.runs[best].id]} {number(found.values[best], 4)}", colour=along(1.0)),
         Entry(text=f"worst: {number(found.values[worst], 4)}", colour=along(0.06)),
     )
-    return Picture(title=f"{found.metric} · {among.title}", rows=((Parallel(axes=axes, threads=threads),),), entries=entries, notes=tuple(notes))
+    return Picture(
+        title=f"{found.metric} · {among.title}",
+        rows=((Parallel(axes=axes, threads=threads),),),
+        entries=entries,
+        notes=tuple(notes),
+    )
 
 
 def _ends(where: Scale, values: list[Any]) -> tuple[float, float]:

@@ -38,7 +38,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """`log` None: as the values want it. `ticks`: in place of numbers, for values that are none. `ends`: least, most."""
+    """`log` None: as the values want it. `ticks`: in place of numbers. `ends`: least, most."""
 
     label: str = ""
     log: bool | None = False

@@ -1,4 +1,4 @@
-"""One curve of one run, ready to be drawn: read, placed, smoothed, thinned. Only one whole curve is in memory at a time."""
+"""One curve of one run, ready to be drawn: read, placed, smoothed, thinned. One whole curve at a time is in memory."""
 
 from dataclasses import dataclass
 

@@ -7,12 +7,12 @@ import numpy as np
 
 from notify.pictures.palette import BEST, RUN, along
 from notify.siblings import key_of, rising
-from plots.words import value_words
 from plots import colours
 from plots.asking import Ask
 from plots.chosen import Chosen
 from plots.figures import Figures, Scale, column, figures, placed, scale, sides
 from plots.picture import Entry, Floats, Panel, Picture, Stroke
+from plots.words import value_words
 from queueing.query.mistake import guess
 from store.errors import UserError
 from store.store import Store
@@ -53,14 +53,21 @@ def pairs(ask: Ask, among: Chosen, _store: Store) -> Picture:
             for place, x_name in enumerate(names[:-1])
         ]
         rows.append(tuple(row))
-    return Picture(title=f"{found.metric} over pairs of parameters · {among.title}", rows=tuple(rows), entries=entries, notes=tuple(notes))
+    return Picture(
+        title=f"{found.metric} over pairs of parameters · {among.title}",
+        rows=tuple(rows),
+        entries=entries,
+        notes=tuple(notes),
+    )
 
 
 def _known(name: str, among: Chosen) -> str:
     bare = name.removeprefix("params.")
     params = {key for one in among.params.values() for key in one}
     if bare not in params and bare not in among.metrics:
-        raise UserError(f"--x {name}: is neither a parameter nor a metric of these runs{guess(bare, [*params, *among.metrics])}")
+        raise UserError(
+            f"--x {name}: is neither a parameter nor a metric of these runs{guess(bare, [*params, *among.metrics])}"
+        )
     return bare
 
 
@@ -82,7 +89,11 @@ def _groups(ask: Ask, among: Chosen, found: Figures) -> tuple[list[Group], tuple
     distinct = sorted({key_of(value): value for value in values}.values(), key=rising)
     hues = colours.of_values(distinct)
     groups = [
-        (f"{bare} {value_words(value)}", hues[key_of(value)], np.array([i for i, one in enumerate(values) if key_of(one) == key_of(value)]))
+        (
+            f"{bare} {value_words(value)}",
+            hues[key_of(value)],
+            np.array([i for i, one in enumerate(values) if key_of(one) == key_of(value)]),
+        )
         for value in distinct
     ]
     return groups, tuple(Entry(text=name, colour=colour, dot=True) for name, colour, _ in groups)
@@ -103,12 +114,19 @@ def _by_rank(found: Figures) -> tuple[list[Group], tuple[Entry, ...]]:
 def _panel(ask: Ask, among: Chosen, found: Figures, name: str, ys: Scale, groups: Sequence[Group]) -> Panel:
     values, _ = column(among, found, name, last=ask.last)
     across = scale(name, values, log=ask.log_x)
-    return Panel(x=across.axis, y=ys.axis, strokes=_dots(placed(across, values), placed(ys, found.values), groups, spread=bool(across.values)))
+    return Panel(
+        x=across.axis,
+        y=ys.axis,
+        strokes=_dots(placed(across, values), placed(ys, found.values), groups, spread=bool(across.values)),
+    )
 
 
 def _pair(among: Chosen, found: Figures, x_name: str, y_name: str, groups: Sequence[Group]) -> Panel:
     """Runs of one point would hide each other: those on a grid lie a little beside it, the same way every time."""
-    xs, ys = (among.params[one.id].get(x_name) for one in found.runs), (among.params[one.id].get(y_name) for one in found.runs)
+    xs, ys = (
+        (among.params[one.id].get(x_name) for one in found.runs),
+        (among.params[one.id].get(y_name) for one in found.runs),
+    )
     listed = list(xs), list(ys)
     scales = scale(x_name, listed[0]), scale(y_name, listed[1])
     points = _apart(placed(scales[0], listed[0]), scales[0]), _apart(placed(scales[1], listed[1]), scales[1], turn=1)
@@ -121,9 +139,10 @@ def _apart(places: Floats, where: Scale, turn: int = 0) -> Floats:
         return places
     shift = np.random.default_rng(turn).uniform(-_JITTER, _JITTER, len(places))
     if where.is_log:
-        return places * np.exp(shift * np.log(known[1:] / known[:-1]).min())
+        places = np.log(places)
+        known = np.log(known)
     shifted: Floats = places + shift * np.diff(known).min()
-    return shifted
+    return np.exp(shifted) if where.is_log else shifted
 
 
 def _dots(xs: Floats, ys: Floats, groups: Sequence[Group], *, spread: bool) -> tuple[Stroke, ...]:
@@ -131,7 +150,16 @@ def _dots(xs: Floats, ys: Floats, groups: Sequence[Group], *, spread: bool) -> t
     made: list[Any] = []
     for name, colour, places in groups:
         if len(places):
-            made.append(Stroke(xs=xs[places] + shift[places], ys=ys[places], name=name, colour=colour, dots=True, width=2.4 if colour == BEST else 1.7))
+            made.append(
+                Stroke(
+                    xs=xs[places] + shift[places],
+                    ys=ys[places],
+                    name=name,
+                    colour=colour,
+                    dots=True,
+                    width=2.4 if colour == BEST else 1.7,
+                )
+            )
     return tuple(made)
 
 

@@ -31,13 +31,17 @@ def text(picture: Picture, width: int, height: int, *, colours: bool) -> str:
             some = pieces[start : start + beside]
             room = (width - _GAP * (len(some) - 1)) // len(some)
             tall = min(max(height - 6 - len(picture.notes), 10), _HEIGHT) if len(picture.pieces) == 1 else _SMALL_HEIGHT
-            lines += _beside([_piece(picture, piece, column, room, tall, ends, colours=colours) for column, piece in some])
+            lines += _beside(
+                [_piece(picture, piece, column, room, tall, ends, colours=colours) for column, piece in some]
+            )
             lines.append("")
     lines += list(picture.notes)
     return "\n".join(line.rstrip() for line in lines).rstrip()
 
 
-def _piece(picture: Picture, piece: Piece, column: int, width: int, height: int, ends: Any, *, colours: bool) -> list[str]:
+def _piece(
+    picture: Picture, piece: Piece, column: int, width: int, height: int, ends: Any, *, colours: bool
+) -> list[str]:
     match piece:
         case Panel():
             over = f"{picture.column_name} = {picture.column_labels[column]}" if picture.column_labels else ""
@@ -61,7 +65,10 @@ def _panel(panel: Panel, title: str, width: int, height: int, ends: Any, *, colo
     shown = [stroke for stroke in panel.strokes if not stroke.raw]
     some = False
     for stroke in shown[-12:]:
-        some = _draw(plotext, stroke, width, (log_x, log_y), colours=colours, named=not colours and len(shown) <= 4) or some
+        some = (
+            _draw(plotext, stroke, width, (log_x, log_y), colours=colours, named=not colours and len(shown) <= 4)
+            or some
+        )
     if not some:
         return [title, "(nothing finite to draw)"]
     plotext.ylim(*(map(math.log10, (least, most)) if log_y else (least, most)))
@@ -82,7 +89,10 @@ def _draw(plotext: Any, stroke: Stroke, width: int, logs: tuple[bool, bool], *, 
     places = kept(ys, 2 * width, gaps=True) if not stroke.dots else np.arange(len(ys))
     xs, ys = xs[places], ys[places]
     with np.errstate(all="ignore"):
-        xs, ys = (np.log10(np.where(side > 0, side, np.nan)) if is_log else side for side, is_log in zip((xs, ys), logs, strict=True))
+        xs, ys = (
+            np.log10(np.where(side > 0, side, np.nan)) if is_log else side
+            for side, is_log in zip((xs, ys), logs, strict=True)
+        )
     known = np.isfinite(xs) & np.isfinite(ys)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(int))).reshape(-1, 2).tolist()
     style: dict[str, Any] = {"marker": "braille"}
@@ -110,10 +120,15 @@ def _ticks(plotext: Any, ends: Any) -> None:
 def _heat(heat: Heat) -> list[str]:
     cells = [["" if value != value else number(float(value)) for value in row] for row in heat.values.tolist()]
     corner = f"{heat.y_label} \\ {heat.x_label}"
-    rows = [[corner, *heat.columns], *([name, *(cell or "–" for cell in row)] for name, row in zip(heat.rows, cells, strict=True))]
+    rows = [
+        [corner, *heat.columns],
+        *([name, *(cell or "–" for cell in row)] for name, row in zip(heat.rows, cells, strict=True)),
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     made = [
-        "  ".join(cell.ljust(widths[0]) if column == 0 else cell.rjust(widths[column]) for column, cell in enumerate(row))
+        "  ".join(
+            cell.ljust(widths[0]) if column == 0 else cell.rjust(widths[column]) for column, cell in enumerate(row)
+        )
         for row in rows
     ]
     return [heat.title, *made]
@@ -137,7 +152,12 @@ def _parallel(parallel: Parallel) -> list[str]:
     names = [name for name, _ in parallel.axes]
     rows = [["run", *names]]
     for thread in reversed(parallel.threads[-10:]):
-        rows.append([thread.name, *(_nearest(marks, place) for (_, marks), place in zip(parallel.axes, thread.places, strict=True))])
+        rows.append(
+            [
+                thread.name,
+                *(_nearest(marks, place) for (_, marks), place in zip(parallel.axes, thread.places, strict=True)),
+            ]
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     made = ["  ".join(cell.ljust(widths[column]) for column, cell in enumerate(row)) for row in rows]
     return [parallel.title, "the best of them (about, as the axes tell; the lines: -o FILE.png)", *made]
@@ -168,7 +188,10 @@ def _beside(blocks: Sequence[Sequence[str]]) -> list[str]:
     widths = [max((_seen(line) for line in block), default=0) for block in blocks]
     padded = [[*block, *[""] * (height - len(block))] for block in blocks]
     gap = " " * _GAP
-    return [gap.join(line + " " * (width - _seen(line)) for line, width in zip(lines, widths, strict=True)) for lines in zip(*padded, strict=True)]
+    return [
+        gap.join(line + " " * (width - _seen(line)) for line, width in zip(lines, widths, strict=True))
+        for lines in zip(*padded, strict=True)
+    ]
 
 
 def _seen(line: str) -> int:

@@ -52,7 +52,7 @@ def png(made: Any) -> bytes:
 
 
 def vector(made: Any, kind: str) -> bytes:
-    """The finished picture as `svg` or `pdf`: letters are outlines or embedded, nothing is fetched. The figure is emptied."""
+    """The finished picture as `svg` or `pdf`: it needs no fonts. The figure is emptied."""
     import matplotlib as mpl
 
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}

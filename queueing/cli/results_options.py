@@ -19,7 +19,7 @@ def _rows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--columns", metavar="A,B,…", help="only these: fields, parameters, best.NAME, last.NAME")
     parser.add_argument("--sort", metavar="NAME", help="a metric: the best first; any other column: rising")
     parser.add_argument("--reverse", action="store_true", help="the other way round; what is missing still comes last")
-    parser.add_argument("--best", type=_rows_wanted, metavar="N", help="only the first N")
+    parser.add_argument("--best", type=whole_number, metavar="N", help="only the first N")
     parser.add_argument("--max", action="append", default=[], metavar="METRIC", help="greater is better; repeatable")
     parser.add_argument("--min", action="append", default=[], metavar="METRIC", help="smaller is better; repeatable")
     parser.add_argument("--at-best", metavar="METRIC", help="the other metrics at the step where this one was best")
@@ -68,7 +68,7 @@ def _level(text: str) -> float:
     return level
 
 
-def _rows_wanted(text: str) -> int:
+def whole_number(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)
