@@ -36,14 +36,23 @@ def _groups(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", type=_level, default=0.95, metavar="P", help="of the interval (default 0.95)")
     parser.add_argument("--median", action="store_true", help="with --over: median and quartiles instead")
     parser.add_argument("--pivot", nargs=2, metavar=("ROWS", "COLUMNS"), help="one number per pair of values")
-    parser.add_argument("--by", action="append", default=[], metavar="NAME", help="with --pivot: a table per value")
+    parser.add_argument(
+        "--bests", action="store_true", help="the best of each metric (-m) in each group (--by), and how it was reached"
+    )
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --pivot: a table per value; with --bests: a group",
+    )
     parser.add_argument(
         "--aggregate",
         choices=["best", "worst", "mean", "median", "std", "count"],
         help="with --pivot: what stands for all runs of a cell (default best)",
     )
     parser.add_argument(
-        "--unfinished", action="store_true", help="with --over, --pivot: runs that have not finished count too"
+        "--unfinished", action="store_true", help="with --over, --pivot, --bests: runs that have not finished count too"
     )
 
 

@@ -93,7 +93,7 @@ def _default_fields(ask: Ask, known: Known) -> list[Field]:
 def _metric_fields(ask: Ask, known: Known) -> list[Field]:
     names = chosen_metrics(ask, known)
     if ask.at_best is None:
-        return [field_of(name, known) for name in names]
+        return [field_of(name, known) if ask.metrics else metric_field(name, known) for name in names]
     best = [metric_field(ask.at_best, known)]
     others = [quantity_of(name, known) for name in names if name != ask.at_best]
     return best + [quantity_field(one, known) for one in others]
