@@ -161,11 +161,11 @@ def _cell(look: Look, family: list[str], cells: Cells, down: Any, over: Any) -> 
 def _with_best(look: Look, rows: list[list[Panel]]) -> list[list[Panel]]:
     """The best cell of all is marked."""
     metric = look.families[0][0]
-    known = [float(panel.corner) for row in rows for panel in row if panel.corner]
+    known = [panel.corner for row in rows for panel in row if panel.corner is not None]
     if len(known) < 2:
         return rows
     best = max(known) if look.among.greatest(metric) else min(known)
-    return [[replace(panel, best=bool(panel.corner) and float(panel.corner) == best) for panel in row] for row in rows]
+    return [[replace(panel, best=panel.corner == best) for panel in row] for row in rows]
 
 
 def _title(look: Look, family: Sequence[str]) -> str:
@@ -178,8 +178,14 @@ def _panel(look: Look, family: list[str], lines: Iterable[Line], *, title: str, 
     found = _groups(look, family, here) if look.ask.by else (_strokes(look, family, here, in_grid=corner), ())
     bests = [value for one in here if (value := look.among.value(one.run, family[0])) is not None and value == value]
     best = (max(bests) if look.among.greatest(family[0]) else min(bests)) if bests and corner else None
-    said = "" if best is None or not math.isfinite(best) else number(best)
-    return Panel(title=title, x=x, y=y, strokes=found[0], areas=found[1], corner=said)
+    return Panel(
+        title=title,
+        x=x,
+        y=y,
+        strokes=found[0],
+        areas=found[1],
+        corner=best if best is not None and math.isfinite(best) else None,
+    )
 
 
 def _strokes(look: Look, family: list[str], lines: Sequence[Line], *, in_grid: bool) -> tuple[Stroke, ...]:

@@ -18,14 +18,18 @@ _BAR_PX, _CELL_PX = 24, 30
 def heat_height(heat: Heat, width: float) -> float:
     """With title and labels."""
     cell = min(_CELL_PX * 1.6, max(_CELL_PX * 0.8, width * 0.62 / max(len(heat.columns), 1)))
-    return 24 + 18 + cell * len(heat.rows) + 46
+    return _heat_head(heat) + cell * len(heat.rows) + 46
+
+
+def _heat_head(heat: Heat) -> float:
+    return 34.0 if heat.title else 6.0
 
 
 def draw_heat(on: Canvas, heat: Heat, left: float, top: float, width: float) -> None:
     """Dark is good, or much; the number stands in each cell."""
     margin = 30 + LETTER[TINY] * min(16, max(map(len, heat.rows), default=1))
-    body = heat_height(heat, width - 66) - 24 - 18 - 46
-    box = Box(left=left + margin, top=top + 42, width=width - margin - 24, height=body)
+    body = heat_height(heat, width - 66) - _heat_head(heat) - 46
+    box = Box(left=left + margin, top=top + _heat_head(heat), width=width - margin - 24, height=body)
     wide, high = box.width / max(len(heat.columns), 1), box.height / max(len(heat.rows), 1)
     on.write(left + 14, top + 12, paper.plain(heat.title, int(width / LETTER[SMALL])), color=INK, weight="bold")
     shades = heat.shades if heat.shades is not None else _shades(heat.values, heat.greatest)
@@ -98,7 +102,11 @@ def _best(heat: Heat) -> tuple[int, int] | None:
 # ── bars ──
 def bars_height(bars: Bars) -> float:
     """With title and axis."""
-    return 26 + _BAR_PX * len(bars.bars) + 48
+    return _bars_head(bars) + _BAR_PX * len(bars.bars) + 48
+
+
+def _bars_head(bars: Bars) -> float:
+    return 26.0 if bars.title else 6.0
 
 
 def draw_bars(on: Canvas, bars: Bars, left: float, top: float, width: float) -> None:
@@ -114,7 +122,7 @@ def draw_bars(on: Canvas, bars: Bars, left: float, top: float, width: float) -> 
     room = most - least
     box = Box(
         left=left + margin,
-        top=top + 26,
+        top=top + _bars_head(bars),
         width=width - margin - 64,
         height=_BAR_PX * len(bars.bars),
         x=(least - 0.02 * room * (least < 0), most + 0.02 * room, False),

@@ -8,6 +8,7 @@ import numpy as np
 from notify.pictures import paper
 from notify.pictures.canvas import NORMAL, SMALL, TINY, Box, Canvas, ticks
 from notify.pictures.palette import BAD, FAINT, INK, PAPER, RUN, SOFT
+from notify.words import number
 from plots.picture import Axis, Panel, Stroke
 
 LETTER = {TINY: 5.2, SMALL: 6.0, NORMAL: 7.2}
@@ -30,9 +31,9 @@ def draw_panel(on: Canvas, panel: Panel, box: Box, *, with_x: bool, with_y: bool
         _stroke(on, stroke, box)
     for stroke in panel.strokes:
         _not_finite(on, stroke, box)
-    if panel.corner:
+    if panel.corner is not None:
         style: dict[str, Any] = {"color": RUN, "weight": "bold"} if panel.best else {"color": INK}
-        on.write(box.right - 5, box.top + 10, panel.corner, ha="right", halo=True, **style)
+        on.write(box.right - 5, box.top + 10, number(panel.corner), ha="right", halo=True, **style)
 
 
 def _paper(on: Canvas, panel: Panel, box: Box, *, framed: bool) -> None:

@@ -48,14 +48,14 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Panel:
-    """Lines and dots over one pair of axes. `corner`: a number in its corner; `best`: it is the best of all panels."""
+    """Lines and dots over one pair of axes. `corner`: the number in its corner; `best`: the best of all panels."""
 
     title: str = ""
     x: Axis = field(default_factory=Axis)
     y: Axis = field(default_factory=Axis)
     strokes: tuple[Stroke, ...] = ()
     areas: tuple[Area, ...] = ()
-    corner: str = ""
+    corner: float | None = None
     best: bool = False
 
 

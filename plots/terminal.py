@@ -45,7 +45,9 @@ def _piece(
     match piece:
         case Panel():
             over = f"{picture.column_name} = {picture.column_labels[column]}" if picture.column_labels else ""
-            title = "  ".join(filter(None, [piece.title or over, f"best {piece.corner}" if piece.corner else ""]))
+            title = "  ".join(
+                filter(None, [piece.title or over, f"best {number(piece.corner)}" if piece.corner is not None else ""])
+            )
             return _panel(piece, title, width, height, ends or ends_of([piece]), colours=colours)
         case Heat():
             return _heat(piece)
@@ -80,7 +82,7 @@ def _panel(panel: Panel, title: str, width: int, height: int, ends: Any, *, colo
     made = str(plotext.build())
     lines = (made if colours else str(plotext.uncolorize(made))).rstrip("\n").split("\n")
     name = panel.y.label + (" (log)" if log_y else "")
-    return [*([name] if name and not panel.corner else []), *lines]
+    return [*([name] if name and panel.corner is None else []), *lines]
 
 
 def _draw(plotext: Any, stroke: Stroke, width: int, logs: tuple[bool, bool], *, colours: bool, named: bool) -> bool:

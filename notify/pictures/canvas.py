@@ -108,12 +108,16 @@ class Canvas:
             back = np.column_stack([xs[start:stop], upper[start:stop]])[::-1]
             self._made.add_artist(Polygon(np.vstack([there, back]), transform=self._pixels, **style))
 
-    def write(self, x: float, y: float, text: str, *, halo: bool = False, longest: int = 60, **style: Any) -> None:
-        """Text at a place. `halo`: readable on lines. What is longer than `longest` is cut."""
+    def write(
+        self, x: float, y: float, text: str, *, halo: bool = False, longest: int = 60, as_is: bool = False, **style: Any
+    ) -> None:
+        """Text at a place. `halo`: readable on lines. Cut after `longest` letters; `as_is`: with all its blanks."""
         from matplotlib.text import Text
 
         style = {"va": "center", "ha": "left", "fontsize": SMALL, "color": SOFT, "zorder": 10, **style}
-        drawn = Text(x, y, paper.plain(text, longest), transform=self._pixels, parse_math=False, **style)
+        drawn = Text(
+            x, y, text if as_is else paper.plain(text, longest), transform=self._pixels, parse_math=False, **style
+        )
         if halo:
             from matplotlib.patheffects import withStroke
 

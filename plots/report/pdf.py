@@ -10,7 +10,6 @@ from notify.letters.letter import Commands, Facts, Findings, Output, Remark, Tab
 from notify.pictures.canvas import NORMAL, SMALL, Canvas
 from notify.pictures.palette import FAINT, INK, RUN, SOFT
 from plots.drawing import draw, height_of
-from plots.drawing_panels import LETTER
 from plots.report.content import Drawing, Part, Report
 
 WIDTH_PX, HEIGHT_PX, MARGIN = 794, 1123, 52
@@ -18,7 +17,7 @@ WIDTH_PX, HEIGHT_PX, MARGIN = 794, 1123, 52
 _ROW, _HEADING = 16.0, 34.0
 _INNER = WIDTH_PX - 2 * MARGIN
 _NAMES = 118
-_MONO = 6.6
+_MONO, _LETTER = 6.4, 6.35
 _MOST_LINES = 400
 
 
@@ -142,12 +141,12 @@ def _line(text: str, x: float = 0.0, **style: Any) -> _Strip:
 
 
 def _paragraph(text: str, **style: Any) -> Iterator[_Strip]:
-    for line in wrap(text, int(_INNER / LETTER[SMALL])):
+    for line in wrap(text, int(_INNER / _LETTER)):
         yield _line(line, **style)
 
 
 def _named(name: str, said: str) -> Iterator[_Strip]:
-    lines = wrap(said, int((_INNER - _NAMES) / LETTER[SMALL])) or [""]
+    lines = wrap(said, int((_INNER - _NAMES) / _LETTER)) or [""]
     first = _line(lines[0], x=_NAMES, color=INK).texts + _line(name, color=SOFT).texts
     yield _Strip(height=_ROW, texts=first, keep=len(lines) > 1)
     for line in lines[1:]:
@@ -157,7 +156,7 @@ def _named(name: str, said: str) -> Iterator[_Strip]:
 def _table(table: Table) -> Iterator[_Strip]:
     """Columns as wide as their longest cells, all narrower where that is too much."""
     longest = [max(len(row[place]) for row in (table.head, *table.rows)) for place in range(len(table.head))]
-    wanted = [LETTER[SMALL] * (min(letters, 44) + 2) for letters in longest]
+    wanted = [_LETTER * (min(letters, 44) + 2) for letters in longest]
     share = min(1.0, _INNER / sum(wanted))
     widths = [width * share for width in wanted]
     yield from _row(table.head, widths, table.numeric, {"color": SOFT}, keep=True)
@@ -176,9 +175,7 @@ def _row(
     *,
     keep: bool = False,
 ) -> Iterator[_Strip]:
-    wrapped = [
-        wrap(cell, max(3, int(width / LETTER[SMALL]) - 1)) or [""] for cell, width in zip(cells, widths, strict=True)
-    ]
+    wrapped = [wrap(cell, max(3, int(width / _LETTER) - 1)) or [""] for cell, width in zip(cells, widths, strict=True)]
     height = max(map(len, wrapped))
     for line in range(height):
         texts, x = [], 0.0
@@ -210,7 +207,8 @@ def _findings(part: Findings) -> Iterator[_Strip]:
                 ),
             ),
         )
-        yield from _paragraph(" ".join(filter(None, [item.evidence, item.advice])), color=INK)
+        yield from _paragraph(item.evidence, color=INK)
+        yield from _paragraph(item.advice, color=INK, style="italic")
         yield from _paragraph(item.reference, color=SOFT) if item.reference else ()
         yield _Strip(height=6)
     if part.more:
@@ -225,7 +223,8 @@ def _output(part: Output) -> Iterator[_Strip]:
     ]
     for line in lines[:_MOST_LINES]:
         yield _Strip(
-            height=13, texts=(_Text(x=0, text=line, style={"fontsize": 7.6, "color": INK, "family": "monospace"}),)
+            height=13,
+            texts=(_Text(x=0, text=line, style={"fontsize": 7.6, "color": INK, "family": "monospace", "as_is": True}),),
         )
     if len(lines) > _MOST_LINES:
         yield _line(f"and {len(lines) - _MOST_LINES} more lines", color=SOFT)
