@@ -152,6 +152,8 @@ def chosen(ask: Ask, store: Store) -> Chosen:
         found |= {one.id: one for one in _asked(text, store)}
         if len(found) > MOST_READ:
             raise UserError(f"more than {MOST_READ:,} runs match; ask for fewer, such as: 'tag:paper and created>-2d'")
+    if not found:
+        raise UserError(f"{' '.join(ask.which)}: there is no run of this experiment")
     begun = [one for one in found.values() if one.attempt or one.summary]
     if not begun:
         states = ", ".join(sorted({one.state.value for one in found.values()}))

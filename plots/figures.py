@@ -84,9 +84,7 @@ def figures(ask: Ask, among: Chosen) -> Figures:
     said = [
         f"{metric}: each run's {how}" + ("" if all(one.ended_at for one, _ in finite) else "; some runs still go on"),
         lacking,
-        f"{broken} of {len(among.outcomes):,} runs have a {metric} that is not finite; they are left out"
-        if broken
-        else "",
+        _broken(broken, len(among.outcomes), metric),
     ]
     if ask.top is not None and len(finite) > ask.top:
         finite = sorted(finite, key=lambda pair: -pair[1] if greatest else pair[1])[: ask.top]
@@ -98,6 +96,11 @@ def figures(ask: Ask, among: Chosen) -> Figures:
         notes=tuple([one for one in said if one] + among.notes()),
         greatest=greatest,
     )
+
+
+def _broken(count: int, total: int, metric: str) -> str:
+    has, and_is = ("has", "and is") if count == 1 else ("have", "and are")
+    return f"{count} of {total:,} runs {has} a {metric} that is not finite, {and_is} left out" if count else ""
 
 
 def sides(among: Chosen, found: Figures, *, needed: int) -> list[str]:

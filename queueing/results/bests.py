@@ -47,7 +47,7 @@ def bests_table(
     columns = [(group, quantity) for group in ordered for quantity in quantities]
     rows = _rows(columns, by, known)
     heads = [" ".join(filter(None, [_words(group, by), quantity.metric])) for group, quantity in columns]
-    names = unique_names(["", *heads])
+    names = unique_names(["result", *heads])
     return Table(
         name="best results",
         columns=tuple(Column(name=name, kind=Kind.TEXT if not place else Kind.ANY) for place, name in enumerate(names)),
