@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,35 @@ def servers() -> Iterator[Settings]:
     shutil.rmtree(home)
 
 
+@pytest.fixture(scope="session")
+def reused_database(servers: Settings) -> Iterator[str]:
+    """The name of a database that tests empty and hand on.
+
+    One per test would cost 0.2 s each, and some hundred open files: MongoDB keeps those of a dropped collection for
+    five minutes, until its limit ends it.
+    """
+    with _database(servers) as store:
+        yield store.database.name
+
+
 @pytest.fixture
-def mongo_store(servers: Settings) -> Iterator[MongoStore]:
+def mongo_store(servers: Settings, reused_database: str) -> Iterator[MongoStore]:
+    """A store on an empty database. A test that changes indexes, views or the version takes `own_mongo_store`."""
+    store = open_store(places(servers.home).mongo_url, reused_database, 10.0)
+    yield store
+    _empty(store)
+    store.close()
+
+
+@pytest.fixture
+def own_mongo_store(servers: Settings) -> Iterator[MongoStore]:
     """A store on a database of its own."""
+    with _database(servers) as store:
+        yield store
+
+
+@contextmanager
+def _database(servers: Settings) -> Iterator[MongoStore]:
     store = open_store(places(servers.home).mongo_url, f"t{uuid.uuid4().hex[:12]}", 10.0)
     yield store
     store.client.drop_database(store.database.name)
@@ -68,3 +95,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _has_reason(report: pytest.TestReport) -> bool:
     return isinstance(report.longrepr, tuple)
+
+
+def _empty(store: MongoStore) -> None:
+    for name in store.database.list_collection_names(filter={"type": "collection"}):
+        if not name.startswith("system."):
+            store.database[name].delete_many({"_id": {"$ne": "schema"}} if name == "meta" else {})

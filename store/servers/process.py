@@ -1,8 +1,10 @@
 """Detached server processes: started, recognised, stopped."""
 
+import resource
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -13,10 +15,24 @@ _POLL_S = 0.02
 
 def start_detached(command: list[str], output: Path) -> subprocess.Popen[bytes]:
     """In a session of its own, so that a Ctrl-C in the shell does not reach it."""
-    with open(output, "wb") as sink:
+    with open(output, "wb") as sink, _many_files():
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, cwd="/"
         )
+
+
+@contextmanager
+def _many_files() -> Iterator[None]:
+    """A child may open as many files as this user ever may.
+
+    A shell's 1024 are soon taken by MongoDB's tables and connections, and MongoDB ends itself when it gets no more.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def find(names: tuple[str, ...], is_ours: Callable[[list[str]], bool]) -> list[psutil.Process]:

@@ -72,7 +72,7 @@ def ended_once(store: MongoStore, _calm: Run, run: Run) -> Found:
         yield Violation(promise="finished", subject=run.id, detail=f"{run.state}, {run.reason}: {run.ending}")
     if run.lease is not None or run.wish is not None:
         yield Violation(promise="finished", subject=run.id, detail=f"still has {run.lease} {run.wish}")
-    events = list(store.database["events"].find({"run": run.id, "event": {"$ne": "began"}}))
+    events = list(store.database["events"].find({"run": run.id, "event": {"$in": list(State)}}))
     finals = [event for event in events if event["event"] in ENDED]
     if len(finals) != 1:
         yield Violation(promise="ended once", subject=run.id, detail=f"{len(finals)} final settles in the audit")

@@ -11,7 +11,7 @@ import termios
 import time
 
 import pyte
-from lab import LABQ, Lab, until
+from lab import LABQ, PATIENCE, Lab, until
 
 
 class Terminal:
@@ -25,7 +25,8 @@ class Terminal:
         self.raw = b""
         self.before = termios.tcgetattr(self._inside)
         whole = {**lab.env, "TERM": "xterm-256color", **env}
-        whole.pop("COLUMNS", None)
+        for name in ("COLUMNS", "LINES"):
+            whole.pop(name, None)
         self.process = subprocess.Popen(
             [*LABQ, *arguments], stdin=self._inside, stdout=self._inside, stderr=self._inside, env=whole, cwd=lab.home,
             start_new_session=True,
@@ -60,7 +61,7 @@ class Terminal:
 
     def wait(self, timeout_s: float = 20.0) -> int:
         """The exit code; whatever is drawn meanwhile is read, for a full terminal would stop the page."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + timeout_s * PATIENCE
         while (code := self.process.poll()) is None and time.monotonic() < deadline:
             assert self.text is not None
             time.sleep(0.02)

@@ -147,6 +147,7 @@ def test_an_idle_worker_leaves_in_time_while_mongodb_is_away(lab: Lab, how: str)
 
 # ── MongoDB, and people ──
 @pytest.mark.parametrize("how", ["is-silent"])
+@pytest.mark.prompt
 def test_every_verb_says_within_one_time_out_that_mongodb_is_away(lab: Lab, how: str) -> None:
     run = lab.enqueue_steps("verbs")
     file = lab.write("more.toml", 'name = "more"\ncommand = ["true"]\n')
@@ -171,6 +172,7 @@ def test_every_verb_says_within_one_time_out_that_mongodb_is_away(lab: Lab, how:
     lab.labq("stop", run.id)
 
 
+@pytest.mark.prompt
 def test_a_verb_that_is_talking_to_mongodb_when_it_falls_silent_says_so_in_time(lab: Lab) -> None:
     run = lab.enqueue_steps("follow", pause_s=0.1)
     lab.worker()
@@ -210,6 +212,7 @@ def test_the_notifier_waits_for_mongodb_and_sends_each_mail_once(lab: Lab, how: 
 
 # ── Redis ──
 @both_ways
+@pytest.mark.prompt
 def test_redis_away_for_the_whole_life_of_runs_costs_time_alone(
     lab: Lab, undisturbed: dict[str, Any], how: str
 ) -> None:
@@ -245,6 +248,7 @@ def test_a_worker_hears_the_doorbell_again_once_redis_answers(lab: Lab) -> None:
     assert psutil.Process(worker.pid).num_threads() == 1
 
 
+@pytest.mark.prompt
 def test_stop_and_requeue_work_while_redis_is_silent(lab: Lab) -> None:
     run = lab.enqueue_steps("no-bell", pause_s=0.1)
     lab.worker()

@@ -11,8 +11,8 @@ from store.mongo.schema import INDEXES, VALIDATORS, VERSION, ensure_schema
 from store.occasions import Occasion
 
 
-def test_every_collection_has_its_indexes_and_validators(mongo_store: MongoStore) -> None:
-    database = mongo_store.database
+def test_every_collection_has_its_indexes_and_validators(own_mongo_store: MongoStore) -> None:
+    database = own_mongo_store.database
     for name, indexes in INDEXES.items():
         assert len(database[name].index_information()) == len(indexes) + 1
     for info in database.list_collections(filter={"name": {"$in": list(VALIDATORS)}}):
@@ -20,10 +20,10 @@ def test_every_collection_has_its_indexes_and_validators(mongo_store: MongoStore
     assert database["meta"].find_one({"_id": "schema"}) == {"_id": "schema", "version": VERSION}
 
 
-def test_making_it_twice_changes_nothing(mongo_store: MongoStore) -> None:
-    mongo_store.database["meta"].delete_one({"_id": "schema"})
-    ensure_schema(mongo_store.database)
-    ensure_schema(mongo_store.database)
+def test_making_it_twice_changes_nothing(own_mongo_store: MongoStore) -> None:
+    own_mongo_store.database["meta"].delete_one({"_id": "schema"})
+    ensure_schema(own_mongo_store.database)
+    ensure_schema(own_mongo_store.database)
 
 
 @pytest.mark.parametrize(
@@ -35,45 +35,45 @@ def test_making_it_twice_changes_nothing(mongo_store: MongoStore) -> None:
     ],
 )
 def test_a_document_of_the_wrong_shape_is_refused(
-    mongo_store: MongoStore, collection: str, document: dict[str, object]
+    own_mongo_store: MongoStore, collection: str, document: dict[str, object]
 ) -> None:
     with pytest.raises(WriteError, match="validation"):
-        mongo_store.database[collection].insert_one(document)
+        own_mongo_store.database[collection].insert_one(document)
 
 
-def test_a_database_of_a_newer_labq_is_refused(mongo_store: MongoStore) -> None:
-    mongo_store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": VERSION + 1}})
+def test_a_database_of_a_newer_labq_is_refused(own_mongo_store: MongoStore) -> None:
+    own_mongo_store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": VERSION + 1}})
     with pytest.raises(StoreFailed, match="upgrade labq"):
-        ensure_schema(mongo_store.database)
+        ensure_schema(own_mongo_store.database)
 
 
-def test_a_message_that_an_earlier_labq_owed_is_sent(mongo_store: MongoStore) -> None:
+def test_a_message_that_an_earlier_labq_owed_is_sent(own_mongo_store: MongoStore) -> None:
     """Its settle wrote the notice itself, and its events owe nothing."""
     owed = {
         "_id": "aaaa-1-finished", "about": "finished", "to": ["me@lab.example"], "run": "aaaa", "attempt": 1,
-        "state": "owed", "tries": 0, "not_before": None, "created_at": mongo_store.now(), "sent_at": None, "error": "",
+        "state": "owed", "tries": 0, "not_before": None, "created_at": own_mongo_store.now(), "sent_at": None, "error": "",
     }  # fmt: skip
-    mongo_store.database["outbox"].insert_one(owed)
-    mongo_store.database["events"].insert_one(
-        {"run": "aaaa", "attempt": 1, "event": "finished", "at": mongo_store.now()}
+    own_mongo_store.database["outbox"].insert_one(owed)
+    own_mongo_store.database["events"].insert_one(
+        {"run": "aaaa", "attempt": 1, "event": "finished", "at": own_mongo_store.now()}
     )
-    assert mongo_store.owed(10) == []
-    notice = mongo_store.claim_notice("n", 60)
+    assert own_mongo_store.owed(10) == []
+    notice = own_mongo_store.claim_notice("n", 60)
     assert notice is not None
     assert (notice.id, notice.about) == ("aaaa-1-finished", Occasion.FINISHED)
-    assert [one.id for one in mongo_store.notices("aaaa")] == [notice.id]
+    assert [one.id for one in own_mongo_store.notices("aaaa")] == [notice.id]
 
 
-def test_owed_events_come_from_their_index_alone(mongo_store: MongoStore) -> None:
-    plan = mongo_store.database["events"].find({"owed": {"$gt": ""}}).sort("at", 1).limit(9).explain()
+def test_owed_events_come_from_their_index_alone(own_mongo_store: MongoStore) -> None:
+    plan = own_mongo_store.database["events"].find({"owed": {"$gt": ""}}).sort("at", 1).limit(9).explain()
     assert "'indexName': 'at_1'" in str(plan["queryPlanner"]["winningPlan"])
     assert "'SORT'" not in str(plan["queryPlanner"]["winningPlan"])
 
 
-def test_a_claim_uses_its_index(mongo_store: MongoStore) -> None:
+def test_a_claim_uses_its_index(own_mongo_store: MongoStore) -> None:
     filter_ = {"state": "queued", "queue": {"$in": ["default"]}}
     order = [("priority", -1), ("queued_at", 1), ("index", 1)]
-    plan = mongo_store.database["runs"].find(filter_).sort(order).explain()
+    plan = own_mongo_store.database["runs"].find(filter_).sort(order).explain()
     winning = str(plan["queryPlanner"]["winningPlan"])
     assert "IXSCAN" in winning
     assert "'SORT'" not in winning
@@ -96,19 +96,19 @@ NEWEST_FIRST = [("queued_at", -1), ("index", -1), ("_id", -1)]
     ],
 )
 def test_a_page_of_runs_comes_from_an_index_in_its_order(
-    mongo_store: MongoStore, asked: dict[str, object], order: list[tuple[str, int]], index: str
+    own_mongo_store: MongoStore, asked: dict[str, object], order: list[tuple[str, int]], index: str
 ) -> None:
-    plans = mongo_store.database["runs"].find(asked).sort(order).limit(50).explain()["queryPlanner"]
+    plans = own_mongo_store.database["runs"].find(asked).sort(order).limit(50).explain()["queryPlanner"]
     usable = [str(plan) for plan in (plans["winningPlan"], *plans["rejectedPlans"])]
     assert any(f"'indexName': '{index}" in plan and "'SORT'" not in plan for plan in usable)
 
 
-def test_a_database_of_an_earlier_labq_gets_the_new_indexes_and_loses_the_replaced(mongo_store: MongoStore) -> None:
-    runs = mongo_store.database["runs"]
+def test_a_database_of_an_earlier_labq_gets_the_new_indexes_and_loses_the_replaced(own_mongo_store: MongoStore) -> None:
+    runs = own_mongo_store.database["runs"]
     runs.drop_index("values")
     runs.create_index([("queued_at", 1), ("index", 1)])
-    mongo_store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": 2}})
-    ensure_schema(mongo_store.database)
+    own_mongo_store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": 2}})
+    ensure_schema(own_mongo_store.database)
     names = set(runs.index_information())
     assert "values" in names
     assert "queued_at_1_index_1" not in names

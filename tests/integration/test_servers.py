@@ -54,7 +54,7 @@ def test_up_is_idempotent_private_and_listens_on_no_network(settings: Settings) 
 def test_two_shells_at_once_start_one_pair(settings: Settings) -> None:
     env = {**os.environ, "LABQ_HOME": str(settings.home)}
     shells = [subprocess.Popen([*LABQ, "up"], env=env, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    said = [shell.communicate(timeout=60)[0] for shell in shells]
+    said = [shell.communicate(timeout=180)[0] for shell in shells]
     assert [shell.returncode for shell in shells] == [0, 0, 0]
     assert sum("mongod: started" in text for text in said) == 1
     marker = str(settings.home)
