@@ -41,15 +41,22 @@ def prepared(ask: Ask, among: Chosen) -> tuple[Ask, list[list[str]]]:
                 raise UserError(
                     "time per epoch needs the metric epoch (or clock_epoch_s), which none of these runs has"
                 )
-            return replace(ask, x=x or X.EPOCH, log=ask.log or "none"), [names or [name]]
+            return replace(ask, x=x or X.EPOCH), [names or [name]]
         case Kind.NORMS:
             return replace(ask, x=x or (X.EPOCH if "epoch" in among.metrics else X.STEP)), _norms(names, among)
         case _:
             if names:
                 return ask, _families(names)
             if len(among.outcomes) == 1:
-                return ask, [list(group) for group in families_of_one(among.metrics)] or [[among.main_metric()]]
+                return ask, [list(group) for group in families_of_one(_interesting(among.metrics))] or [
+                    [among.main_metric()]
+                ]
             return ask, [[among.main_metric()]]
+
+
+def _interesting(metrics: Sequence[str]) -> list[str]:
+    """Without counts of epochs, which every picture would show as a straight line."""
+    return [name for name in metrics if name != "epoch"] or list(metrics)
 
 
 def _families(names: Sequence[str]) -> list[list[str]]:

@@ -15,7 +15,7 @@ from plots.picture import Bars, Entry, Heat, Panel, Parallel, Picture, Piece
 
 WIDTH_PX = 760
 _SIDE, _TITLE, _ROW = 14, 26, 17
-_LEFT, _RIGHT, _FOOT, _GAP = 52, 14, 42, 8
+_LEFT, _RIGHT, _FOOT, _GAP = 60, 14, 42, 8
 _SINGLE_PX, _PARALLEL_PX = 300, 320
 _MOST_ENTRY_ROWS = 5
 
@@ -73,7 +73,7 @@ def _plan(picture: Picture, width_px: float) -> _Plan:
     body = _TITLE + rows * _ROW + 8 + (30 if picture.shared and picture.column_labels else 0)
     heights = tuple(_height(picture, place, row, width_px) for place, row in enumerate(picture.rows))
     notes = tuple(
-        line for note in picture.notes for line in wrap(paper.plain(note, 400), int((width_px - 2 * _SIDE) / 5.6))
+        line for note in picture.notes for line in wrap(paper.plain(note, 400), int((width_px - 2 * _SIDE) / 6.4))
     )
     return _Plan(
         legend=legend, body=body, heights=heights, notes=notes, height=body + sum(heights) + 14 * len(notes) + 8

@@ -27,7 +27,7 @@ def _heat_head(heat: Heat) -> float:
 
 def draw_heat(on: Canvas, heat: Heat, left: float, top: float, width: float) -> None:
     """Dark is good, or much; the number stands in each cell."""
-    margin = 30 + LETTER[TINY] * min(16, max(map(len, heat.rows), default=1))
+    margin = 42 + LETTER[TINY] * min(16, max(map(len, heat.rows), default=1))
     body = heat_height(heat, width - 66) - _heat_head(heat) - 46
     box = Box(left=left + margin, top=top + _heat_head(heat), width=width - margin - 24, height=body)
     wide, high = box.width / max(len(heat.columns), 1), box.height / max(len(heat.rows), 1)

@@ -11,7 +11,7 @@ from notify.pictures.palette import BAD, FAINT, INK, PAPER, RUN, SOFT
 from notify.words import number
 from plots.picture import Axis, Panel, Stroke
 
-LETTER = {TINY: 5.2, SMALL: 6.0, NORMAL: 7.2}
+LETTER = {TINY: 5.9, SMALL: 6.8, NORMAL: 8.0}
 """About how many pixels a letter takes."""
 _FEW = 40
 _MARK_PX = 4
@@ -57,8 +57,8 @@ def _axes(on: Canvas, panel: Panel, box: Box, *, with_x: bool, with_y: bool) -> 
     on.lines([([box.left, box.right], [box.bottom] * 2)], color=SOFT, linewidth=0.9, zorder=1)
     if with_x:
         _x_axis(on, panel, box)
-    if with_y and panel.y.label:
-        at = box.left - 42
+    if with_y and panel.y.label and panel.y.label != panel.title:
+        at = box.left - 50
         on.write(
             at,
             (box.top + box.bottom) / 2,

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from lab import Lab
 
+from plots.asking import Ask, Kind
+from plots.files import made
+from plots.making import picture
+from plots.picture import Bars, Heat
 from store.states import State
 from store.store import RunQuery
 
@@ -40,6 +44,7 @@ def small(lab: Lab) -> Path:
     return folder
 
 
+@pytest.mark.timeout(600)
 def test_grid_table_and_report_of_the_example(lab: Lab, small: Path) -> None:
     ids = json.loads(lab.labq("enqueue", str(small / EXAMPLE.name), "--json").stdout)["ids"]
     lab.worker("--burst")
@@ -47,7 +52,9 @@ def test_grid_table_and_report_of_the_example(lab: Lab, small: Path) -> None:
         assert lab.wait_until_ended(run, 200).state is State.FINISHED
     name = EXAMPLE.stem
 
-    grid = json.loads(lab.labq("plot", f"experiment={name} and early_stopping='none'", "--kind", "grid", "--json").stdout)
+    grid = json.loads(
+        lab.labq("plot", f"experiment={name} and early_stopping='none'", "--kind", "grid", "--json").stdout
+    )
     assert grid["labels"] == {"rows": ["1e-05", "0.001"], "columns": ["0.01", "1"]}
     best = min(
         run.summary["val_loss"].min
@@ -62,13 +69,14 @@ def test_grid_table_and_report_of_the_example(lab: Lab, small: Path) -> None:
     assert [line.split(",")[0] for line in table[1:]] == ["best", "l1", "noise", "at step", "run"]
     assert float(table[1].split(",")[4]) == best
 
-    for kind in ("norms", "epochtime", "updates", "features", "confusion", "heatmap"):
-        lab.labq("plot", name, "--kind", kind, "-o", str(lab.home / f"{kind}.png"))
-        assert (lab.home / f"{kind}.png").read_bytes().startswith(b"\x89PNG")
-    told = json.loads(lab.labq("plot", ids[0], "--kind", "confusion", "--json").stdout)
-    assert sum(map(sum, told["rows"][0][0]["values"])) == 60  # validation tweets
-    bars = json.loads(lab.labq("plot", ids[0], "--kind", "features", "--json").stdout)["rows"][0][0]["bars"]
-    assert len(bars) == 4
+    for kind in (Kind.NORMS, Kind.EPOCHTIME, Kind.UPDATES, Kind.HEATMAP):
+        assert made(picture(Ask(which=(name,), kind=kind), lab.store), "png").startswith(b"\x89PNG")
+    (heat,) = picture(Ask(which=(ids[0],), kind=Kind.CONFUSION), lab.store).pieces
+    assert isinstance(heat, Heat)
+    assert heat.values.sum() == 60  # validation tweets
+    (bars,) = picture(Ask(which=(ids[0],), kind=Kind.FEATURES), lab.store).pieces
+    assert isinstance(bars, Bars)
+    assert len(bars.bars) == 4
 
     lab.labq("report", name, "-o", str(lab.home / "report.html"))
     words = (lab.home / "report.html").read_text()
