@@ -40,7 +40,7 @@ def curves(ask: Ask, among: Chosen, store: Store) -> Picture:
         raise UserError(f"{among.title}: there is nothing to draw: {'; '.join(notes) or 'no points yet'}")
     lines, x_label = _in_units(ask, lines)
     if ask.kind is Kind.GRID and ask.y_ends is None:
-        ask, cut = _within(ask, lines)
+        ask, cut = _within(_scaled(ask, names[0], lines), lines)
         notes += cut
     look = Look(ask=ask, among=among, families=families, runs=runs, x_label=x_label, lines=tuple(lines))
     rows = _rows(look, cells)
@@ -88,6 +88,16 @@ def _missing(
     return [one for one in said if one]
 
 
+def _scaled(ask: Ask, main: str, lines: Sequence[Line]) -> Ask:
+    """The main metric decides whether the axis is logarithmic: a training loss near nought would press it flat."""
+    if ask.log_y is not None:
+        return ask
+    own = [one.ys[np.isfinite(one.ys)] for one in lines if one.metric == main]
+    known = np.concatenate(own) if own else np.empty(0)
+    wants = bool(len(known)) and known.min() > 0 and float(np.quantile(known, _SHOWN)) / known.min() > _FAR_APART
+    return replace(ask, log="y" if wants else "none")
+
+
 def _within(ask: Ask, lines: Sequence[Line]) -> tuple[Ask, list[str]]:
     """So that a run which diverged does not press all others flat: it leaves the panel at the top."""
     known = np.concatenate([one.ys[np.isfinite(one.ys)] for one in lines])
@@ -96,7 +106,7 @@ def _within(ask: Ask, lines: Sequence[Line]) -> tuple[Ask, list[str]]:
     most, least = float(np.quantile(known, _SHOWN)), float(known.min())
     if most <= 0 or float(known.max()) < _FAR * most:
         return ask, []
-    log = least > 0 and most / least > _FAR_APART if ask.log_y is None else ask.log_y
+    log = bool(ask.log_y) and least > 0
     ends = (least / 1.1, most * 1.3) if log else (least - 0.05 * (most - least), most + 0.1 * (most - least))
     over = len({one.run.id for one in lines if np.nanmax(one.ys, initial=-np.inf) > ends[1]})
     leave = "run leaves" if over == 1 else "runs leave"

@@ -8,7 +8,7 @@ from notify.pictures import paper
 from notify.pictures.paper import Ends
 from plots.picture import Axis, Floats, Panel
 
-_EDGE = 1.12
+_EDGE, _HEADROOM = 1.12, 0.13
 
 
 def ends_of(panels: Sequence[Panel]) -> tuple[Ends, Ends]:
@@ -19,8 +19,19 @@ def ends_of(panels: Sequence[Panel]) -> tuple[Ends, Ends]:
     ys = _joined([stroke.ys for panel in panels for stroke in panel.strokes])
     bands = _joined([side for panel in panels for area in panel.areas for side in (area.low, area.high)])
     is_line = not any(stroke.dots for panel in panels for stroke in panel.strokes)
-    return _side(x, np.concatenate([xs, bad]), _whole if is_line else paper.limits), _side(
-        y, np.concatenate([ys, bands]), paper.limits
+    across = _side(x, np.concatenate([xs, bad]), _whole if is_line else paper.limits)
+    upward = _side(y, np.concatenate([ys, bands]), paper.limits)
+    has_corner = any(panel.corner is not None for panel in panels)
+    return across, _with_headroom(upward) if has_corner and y.ends is None else upward
+
+
+def _with_headroom(ends: Ends) -> Ends:
+    """Room for the numbers in the corners."""
+    least, most, is_log = ends
+    return (
+        (least, most * (most / least) ** _HEADROOM, True)
+        if is_log
+        else (least, most + _HEADROOM * (most - least), False)
     )
 
 
