@@ -27,7 +27,7 @@ from store.experiments import Experiment
 from store.states import State
 from store.store import Store
 
-BEST_ROWS, LOOKED_AT, MOST_FINDINGS = 10, 500, 30
+BEST_ROWS, LOOKED_AT, MOST_FINDINGS = 10, 500, 12
 _DIGITS = 4
 _VALUES = 8
 
