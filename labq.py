@@ -40,7 +40,8 @@ __all__ = [
 
 # Where labq is installed as a whole, these come too; they are imported when first used.
 _API = {
-    **dict.fromkeys(("enqueue", "results", "runs", "series", "ask", "tell"), "queueing.api"),
+    **dict.fromkeys(("enqueue", "results", "run", "runs", "curves", "series", "ask", "tell"), "queueing.api"),
+    **dict.fromkeys(("BadQuery", "LabqError", "StoreUnavailable", "UserError"), "store.errors"),
     **dict.fromkeys(("as_completed", "handle", "submit", "submit_all"), "queueing.handles"),
 }
 

@@ -1,4 +1,4 @@
-"""The Python face: what `labq.enqueue`, `labq.runs`, `labq.results`, `labq.series` are when all of labq is installed.
+"""The Python face: what `labq.enqueue`, `labq.runs`, … are when all of labq is installed. See docs/python.md.
 
 import labq
 done = labq.enqueue({"name": "toy", "command": ["python", "train.py", "--lr", "{lr}"],
@@ -12,7 +12,7 @@ labq.tell("study", trial.number, val_loss=0.31)
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,12 @@ from queueing.definition import define, define_table
 from queueing.doorbell import Doorbell
 from queueing.enqueue import Enqueued
 from queueing.enqueue import enqueue as enqueue_definition
+from queueing.frames.curves import Curves, curves_of, curves_of_none
+from queueing.frames.found import FoundRun, Runs, found
+from queueing.frames.lab import Lab
 from queueing.optimize.outside import ask_trial, tell_trial
-from queueing.query.asking import runs_where
+from queueing.query.asking import known_names, understood, with_saved
+from queueing.query.columns import order
 from queueing.results.asking import Ask
 from queueing.results.python import Results, results_of
 from queueing.results.record import Directions
@@ -32,7 +36,7 @@ from store.errors import UserError
 from store.metrics import Series
 from store.runs import Run
 from store.settings import load
-from store.store import Store
+from store.store import RunQuery, Store
 from store.studies import Trial, TrialState
 
 
@@ -51,14 +55,46 @@ def enqueue(experiment: str | Path | Mapping[str, Any]) -> Enqueued:
         return enqueue_definition(definition, store, Doorbell(redis_url(settings), settings.redis_timeout_s))
 
 
-def runs(query: str | None = None, *, sort: str = "", mongo: str = "", limit: int = 0) -> list[Run]:
+def runs(query: str | None = None, *, sort: str = "", mongo: str = "", limit: int = 0) -> Runs:
     """The runs that a query asks for, as `labq ls` understands it: `"weather"`, `"state=finished and val_loss<0.25"`.
 
     Oldest first, or in the order of a field: `sort="val_loss"`, `sort="-params.lr"`; `limit`: the first so many, or
-    without `sort` the newest. `mongo`: a filter in MongoDB's own words. Raises BadQuery, StoreUnavailable.
+    without `sort` the newest. `mongo`: a filter in MongoDB's own words; `"@good"`: a saved view. The query is checked
+    now, the runs are read when they are looked at. Raises BadQuery, StoreUnavailable.
     """
-    with _store() as store:
-        return runs_where(query or "", store, mongo=mongo or None, sort=sort, limit=limit)
+    lab = Lab(load().settings)
+    view = with_saved(query or "", lab.store)
+    names = known_names(view.query, lab.store)
+    asked = RunQuery(
+        where=understood(view.query, lab.store, mongo=mongo or view.mongo or None),
+        order=order(sort or view.sort, names),
+        limit=limit or view.limit or 0,
+    )
+    return Runs(lab, asked, names, query or "")
+
+
+def run(run: str) -> FoundRun:
+    """One run, by its id or the beginning of it. Raises NoSuchRun, AmbiguousId, StoreUnavailable."""
+    lab = Lab(load().settings)
+    return found(lab.store.run(run), lab)
+
+
+def curves(
+    which: str | Runs | Iterable[Run | str], metric: str | Sequence[str], *, params: Sequence[str] | None = None
+) -> Curves:
+    """All points of a metric, or of several, as one long table: of an experiment, a query, or of runs (or their ids).
+
+    Columns `run`, `params.NAME` of the parameters that differ (or of `params`), `metric`, `step`, `time`, `value`;
+    `.to_pandas()`, `.to_polars()`, or by name as arrays. All points are in memory at once: 24 bytes each. A run without
+    the metric has no rows. Raises BadQuery, UserError for a metric that nobody has reported, StoreUnavailable.
+    """
+    if isinstance(which, Runs):
+        return which.curves(metric, params=params)
+    if isinstance(which, str):
+        return runs(which).curves(metric, params=params)
+    ids = tuple(one if isinstance(one, str) else one.id for one in which)
+    lab = Lab(load().settings)
+    return curves_of(lab.store, RunQuery(ids=ids), metric, params, lab.store.names()) if ids else curves_of_none()
 
 
 def results(

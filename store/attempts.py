@@ -20,6 +20,7 @@ def began(run: Run, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Run
         checkpoint=checkpoint,
         progress=run.progress if checkpoint else None,
         history=_with_last(run.history, resumed_from_step=step, facts=facts),
+        findings=(),
     )
 
 

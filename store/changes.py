@@ -107,6 +107,8 @@ def prioritised(priority: int) -> Callable[[Run, datetime], Run]:
 def _anew(run: Run) -> Run:
     if run.state not in ENDED:
         raise IllegalTransition(f"run {run.id} is {run.state}: only an ended run can be requeued")
+    if run.origin:
+        raise IllegalTransition(f"run {run.id} was imported ({run.origin}): labq does not know how to run it")
     return replace(
         run,
         state=State.QUEUED,

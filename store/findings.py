@@ -88,6 +88,11 @@ class Diagnosis:
         """Those that still hold."""
         return tuple(finding for finding in self.findings if finding.over_at is None)
 
+    @property
+    def diseases(self) -> tuple[Disease, ...]:
+        """What stands, each disease once."""
+        return tuple(dict.fromkeys(finding.disease for finding in self.standing))
+
 
 def merged(old: Sequence[Finding], seen: Sequence[Finding], now: datetime) -> tuple[Finding, ...]:
     """What stands after another look: first seen stays first seen, what is gone is over, what is new comes last."""

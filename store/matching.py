@@ -69,7 +69,7 @@ def values(run: Run, field: Field, now: datetime) -> list[Any]:
         summary = run.summary.get(field.name)
         found = [] if summary is None else [getattr(summary, field.stat.value)]
     elif isinstance(field, Param):
-        found = _at(run.params, field.path)
+        found = at_path(run.params, field.path)
     else:
         found = _OF_RUN[field](run, now)
     return [value for value in found if value is not None]
@@ -109,21 +109,26 @@ def _comparable(found: Any, value: Any) -> bool:
     return isinstance(found, int | float) and not isinstance(found, bool)
 
 
-def _at(value: Any, path: tuple[str, ...]) -> list[Any]:
+def at_path(value: Any, path: tuple[str, ...]) -> list[Any]:
     """What MongoDB finds at a path: lists are looked through, and at the end count both as such and by their items."""
     if not path:
         return [value, *value] if isinstance(value, list | tuple) else [value]
     head, rest = path[0], path[1:]
     if isinstance(value, dict):
-        return _at(value[head], rest) if head in value else []
+        return at_path(value[head], rest) if head in value else []
     if not isinstance(value, list | tuple):
         return []
-    found = [inner for item in value if isinstance(item, dict) for inner in _at(item, path)]
-    return found + (_at(value[int(head)], rest) if head.isdecimal() and int(head) < len(value) else [])
+    found = [inner for item in value if isinstance(item, dict) for inner in at_path(item, path)]
+    return found + (at_path(value[int(head)], rest) if head.isdecimal() and int(head) < len(value) else [])
 
 
 def _git(run: Run, name: str) -> list[Any]:
     return [(run.provenance.get("git") or {}).get(name)]
+
+
+def _fractions(run: Run) -> list[Any]:
+    fraction = run.progress.fraction if run.progress else None
+    return [None if fraction is None or math.isnan(fraction) else fraction]
 
 
 def _steps(run: Run) -> list[Any]:
@@ -138,6 +143,7 @@ _OF_RUN: dict[RunField, Callable[[Run, datetime], list[Any]]] = {
     RunField.QUEUE: lambda run, _: [run.queue],
     RunField.OWNER: lambda run, _: [run.owner],
     RunField.TAG: lambda run, _: list(run.tags),
+    RunField.FINDING: lambda run, _: [disease.value for disease in run.findings],
     RunField.HOST: lambda run, _: [attempt.facts.get("host") for attempt in run.history],
     RunField.WORKER: lambda run, _: [attempt.worker for attempt in run.history],
     RunField.GIT: lambda run, _: _git(run, "commit"),
@@ -166,7 +172,7 @@ _OF_RUN: dict[RunField, Callable[[Run, datetime], list[Any]]] = {
     RunField.ENDED: lambda run, _: [run.ended_at],
     RunField.DURATION: lambda run, now: [duration_s(run, now)],
     RunField.RUNNING_TIME: lambda run, now: [running_s(run, now)],
-    RunField.PROGRESS: lambda run, _: [run.progress.fraction if run.progress else None],
+    RunField.PROGRESS: lambda run, _: _fractions(run),
     RunField.DONE: lambda run, _: [run.progress.done if run.progress else None],
     RunField.STEP: lambda run, _: _steps(run),
 }

@@ -26,7 +26,7 @@ class Section(IntEnum):
     REST = 5
 
 
-UNORDERED = frozenset({RunField.TAG, RunField.HOST, RunField.WORKER, RunField.COMMAND})
+UNORDERED = frozenset({RunField.TAG, RunField.FINDING, RunField.HOST, RunField.WORKER, RunField.COMMAND})
 """A run has several of them: there is no order by them."""
 
 AFTER_OR_SKIP = "in the order of a field a page begins after a run or at an offset, not both"
@@ -34,7 +34,7 @@ AFTER_OR_SKIP = "in the order of a field a page begins after a run or at an offs
 _SECTIONS: dict[Kind, tuple[Section, ...]] = {
     Kind.TIME: (Section.TIMES, Section.REST),
     Kind.FLAG: (Section.FLAGS, Section.REST),
-    **dict.fromkeys((Kind.ID, Kind.TEXT, Kind.STATE, Kind.REASON), (Section.TEXTS, Section.REST)),
+    **dict.fromkeys((Kind.ID, Kind.TEXT, Kind.STATE, Kind.REASON, Kind.FINDING), (Section.TEXTS, Section.REST)),
     **dict.fromkeys((Kind.NUMBER, Kind.SIZE, Kind.DURATION), (Section.NUMBERS, Section.NAN, Section.REST)),
 }
 
@@ -55,8 +55,7 @@ def placed(run: Run, field: Field, now: datetime) -> tuple[Section, Any]:
     if isinstance(value, bool):
         return Section.FLAGS, value
     if isinstance(value, int | float):
-        not_a_number = Section.REST if field is RunField.PROGRESS else Section.NAN
-        return (not_a_number, None) if math.isnan(value) else (Section.NUMBERS, value)
+        return (Section.NAN, None) if math.isnan(value) else (Section.NUMBERS, value)
     if isinstance(value, datetime):
         return Section.TIMES, value
     return (Section.TEXTS, value) if isinstance(value, str) else (Section.REST, None)

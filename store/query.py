@@ -17,6 +17,7 @@ class Kind(StrEnum):
     TEXT = "text"
     STATE = "state"
     REASON = "reason"
+    FINDING = "finding"
     NUMBER = "number"
     SIZE = "size"
     DURATION = "duration"
@@ -34,6 +35,7 @@ class RunField(StrEnum):
     QUEUE = "queue"
     OWNER = "owner"
     TAG = "tag"
+    FINDING = "finding"
     HOST = "host"
     WORKER = "worker"
     GIT = "git"
@@ -72,6 +74,7 @@ KINDS: dict[RunField, Kind] = {
     RunField.GIT: Kind.ID,
     RunField.STATE: Kind.STATE,
     RunField.REASON: Kind.REASON,
+    RunField.FINDING: Kind.FINDING,
     RunField.DIRTY: Kind.FLAG,
     **dict.fromkeys((RunField.MEMORY, RunField.DISK, RunField.PEAK_MEMORY), Kind.SIZE),
     **dict.fromkeys((RunField.TIME_LIMIT, RunField.DURATION, RunField.RUNNING_TIME), Kind.DURATION),

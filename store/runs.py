@@ -7,6 +7,7 @@ from itertools import chain, count
 from pathlib import PurePath
 from typing import Any
 
+from store.findings import Disease
 from store.judged import Judged
 from store.samples import Peaks
 from store.schedulers import Scheduler
@@ -232,6 +233,10 @@ class Run:
     refusals: tuple[Refusal, ...] = ()
     history: tuple[Attempt, ...] = ()
     judged: Judged = field(default_factory=Judged)
+    findings: tuple[Disease, ...] = ()
+    """What the newest look at this attempt has found and still holds, by name: `store.findings` has all of it."""
+    origin: str = ""
+    """Where an imported run comes from. It has ended for good: nobody here knows how to run it."""
     outlook: Outlook | None = None
     """What its attempts say of the next one; None: none has ended yet, or it begins from scratch."""
 

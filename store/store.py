@@ -25,6 +25,7 @@ from store.notices import Delivery, Notice, NoticeState
 from store.outcomes import Outcome
 from store.query import Condition, Names, Order
 from store.remedies import Case, Remedy
+from store.rows import RowPage, Wanted
 from store.rules import Mute, RuleBook, Scope
 from store.runs import Artifact, Checkpoint, Ending, MetricSummary, Resources, Run
 from store.samples import Peaks, Sample
@@ -123,6 +124,9 @@ class Store(Protocol):
 
     def outcomes(self, query: RunQuery) -> Iterator[Outcome]:
         """A small part of each matching run, oldest first, read in pages; `limit` means nothing here."""
+
+    def rows(self, query: RunQuery, wanted: Wanted) -> Iterator[RowPage]:
+        """Parts of the matching runs in the order of `runs`, in pages: no Run is built."""
 
     def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
         """What these runs (by id) reported of these metrics at one step each; of a step that came twice, the later.
@@ -342,6 +346,20 @@ class Store(Protocol):
 
     def report(self, run_id: str, values: dict[str, float]) -> Run:
         """Add figures that were found elsewhere to an ended run. Raises IllegalTransition, NoSuchRun."""
+
+    # ── runs of elsewhere ──
+    def begin_import(self, run: Run, by: str, *, again: bool = False) -> bool:
+        """Add a run that was carried out elsewhere, without its points; what an import that died left of it is removed.
+
+        False when it is there whole, unless it is to be imported `again`. `by`: who imports, a name of this import.
+        Until `end_import` it is cancelled, and may be given artifacts.
+        """
+
+    def import_part(self, run_id: str, by: str, shipment: Shipment) -> None:
+        """Add points and output, in order. Raises Superseded when another import has begun the run anew."""
+
+    def end_import(self, run: Run, by: str) -> None:
+        """The run is whole, and as it is given here. Raises Superseded."""
 
     # ── studies ──
     def put_study(self, study: Study) -> None:

@@ -91,7 +91,7 @@ def _facts(run: Run, now: datetime) -> list[tuple[str, str]]:
         ("experiment", f"{run.experiment} ({run.owner})"),
         ("state", state_words(run)),
         ("what", run.task.trainer or " ".join(_filled(run))),
-        ("in", run.task.workdir),
+        ("imported", f"from {run.origin}") if run.origin else ("in", run.task.workdir),
         ("params", param_words(run, list(run.params))),
         ("queue", f"{run.queue}, priority {run.priority}"),
     ]

@@ -102,6 +102,7 @@ def _looking(verb: _Verb) -> None:
     verb("report", "plots.report.cli:report", "an experiment as one HTML or PDF file", report_options)
     verb("tensorboard", "queueing.cli.export:tensorboard", "write runs as TensorBoard's event files", _into_tensorboard)
     verb("mlflow", "queueing.cli.export:mlflow", "copy runs into an MLflow tracking store", _into_mlflow)
+    verb("import", "queueing.cli.imports:import_runs", "add runs of elsewhere: Sacred, CSV, JSON lines", _import)
     verb("artifacts", "queueing.cli.artifacts:artifacts", "list or fetch the files a run kept", _run, _folder)
     verb("checkpoint", "queueing.cli.checkpoint:checkpoint", "fetch a run's checkpoint", _run, _best, _into)
     verb("sample", "queueing.cli.trainer:sample", "draw sentences from a language model's run", _run, _sample)
@@ -249,6 +250,28 @@ def _into_mlflow(parser: argparse.ArgumentParser) -> None:
 
 def _exported(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", metavar="QUERY", nargs="*", help="which runs, as for `labq ls` (default: all)")
+
+
+def _import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", metavar="KIND", choices=("sacred", "csv", "jsonl"), help="sacred, csv or jsonl")
+    parser.add_argument("source", metavar="SOURCE", help="mongodb://HOST/DATABASE, or a file")
+    parser.add_argument("--experiment", metavar="NAME", help="where they go (default: Sacred's name, or the file's)")
+    parser.add_argument("--dry-run", action="store_true", help="read and check all of it, add nothing")
+    parser.add_argument("--again", action="store_true", help="also those that are there already: anew")
+    files = parser.add_argument_group("files", "a row is a run, or with --step a point of one")
+    files.add_argument(
+        "--metrics", metavar="COLUMNS", default="", help="such as val_loss,'test_*' (or called metrics.X)"
+    )
+    files.add_argument("--params", metavar="COLUMNS", default="", help="such as lr,n_hidden (default: all others)")
+    files.add_argument("--run", metavar="COLUMN", default="", help="what a run is called there: rows of one run")
+    files.add_argument("--step", metavar="COLUMN", default="", help="histories: the step of each point")
+    files.add_argument("--state", metavar="COLUMN", default="", help="finished, failed, … (default: finished)")
+    files.add_argument("--time", metavar="COLUMN", default="", help="when a point was reported, or a run ended")
+    sacred = parser.add_argument_group("sacred")
+    sacred.add_argument(
+        "--prefix", metavar="PREFIX", default="", help="the collections are PREFIX_runs, PREFIX_metrics"
+    )
+    sacred.add_argument("--no-files", action="store_true", help="leave sources and artifacts out")
 
 
 def _folder(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ from queueing.query.values import (
     size_bytes,
 )
 from store.errors import BadQuery
+from store.findings import Disease
 from store.query import (
     EVERYTHING,
     KINDS,
@@ -46,6 +47,8 @@ from store.states import Reason, State
 
 T = TypeVar("T")
 MOST_VALUES = 1000
+_CHOICES: dict[Kind, type[StrEnum]] = {Kind.STATE: State, Kind.REASON: Reason, Kind.FINDING: Disease}
+_OTHER_WORDS = {"diverged": Disease.DIVERGENCE.value, "nan": Disease.NOT_FINITE.value}
 _ORDERED = frozenset({Kind.NUMBER, Kind.SIZE, Kind.DURATION, Kind.TIME})
 
 
@@ -167,7 +170,7 @@ class _Reader:
             words = {"true": True, "false": False}
             word = value.text.lower()
             return words[word] if word in words and not value.quoted else number(value)
-        if kind is Kind.STATE or kind is Kind.REASON:
+        if kind in _CHOICES:
             return self._choice(kind, value)
         if kind is Kind.ID:
             return self._id(value)
@@ -185,7 +188,7 @@ class _Reader:
         return found
 
     def _choice(self, kind: Kind, value: Literal) -> str:
-        allowed, found = _choices(kind), plain(value).lower()
+        allowed, found = _choices(kind), _OTHER_WORDS.get(plain(value).lower(), plain(value).lower())
         if found not in allowed:
             near = guess(found, allowed)
             also = f"; allowed: {', '.join(allowed)}"
@@ -217,7 +220,8 @@ def _kind(field: Field) -> Kind | None:
 
 def _kind_words(field: Field) -> str:
     words = {
-        Kind.ID: "an id", Kind.TEXT: "a text", Kind.STATE: "a state", Kind.REASON: "a reason", Kind.NUMBER: "a number",
+        Kind.ID: "an id", Kind.TEXT: "a text", Kind.STATE: "a state", Kind.REASON: "a reason",
+        Kind.FINDING: "a finding", Kind.NUMBER: "a number",
         Kind.SIZE: "a size", Kind.DURATION: "a duration", Kind.TIME: "a time", Kind.FLAG: "true or false",
     }  # fmt: skip
     kind = _kind(field)
@@ -225,8 +229,7 @@ def _kind_words(field: Field) -> str:
 
 
 def _choices(kind: Kind) -> list[str]:
-    kinds: dict[Kind, type[StrEnum]] = {Kind.STATE: State, Kind.REASON: Reason}
-    return [choice.value for choice in kinds[kind]] if kind in kinds else []
+    return [choice.value for choice in _CHOICES[kind]] if kind in _CHOICES else []
 
 
 def _is_plain_value(value: Literal) -> bool:

@@ -30,6 +30,15 @@ class Results(list[dict[str, Any]]):
         frame = pandas.DataFrame(list(self), columns=self.columns)
         return frame.astype({name: _PANDAS[kind] for name, kind in self._kinds.items() if kind in _PANDAS})
 
+    def to_polars(self) -> Any:
+        """A DataFrame; null is missing, NaN is NaN. Raises UserError without polars."""
+        try:
+            import polars
+        except ImportError as error:
+            raise UserError("to_polars needs polars: pip install 'labq[polars]'") from error
+        columns = {name: [row[name] for row in self] for name in self.columns}
+        return polars.DataFrame({name: polars.Series(name, some, strict=False) for name, some in columns.items()})
+
 
 def results_of(table: Table) -> Results:
     """All rows, one figure in each column."""

@@ -5,6 +5,7 @@ from store.memory.crew import Crew
 from store.memory.deliveries import Deliveries
 from store.memory.diagnoses import Diagnoses
 from store.memory.glances import Glances
+from store.memory.imports import Imports
 from store.memory.outbox import Outbox
 from store.memory.overview import Overview
 from store.memory.people import People
@@ -15,6 +16,18 @@ from store.memory.upkeep import Upkeep
 
 
 class MemoryStore(
-    Overview, Upkeep, Stopping, Glances, Diagnoses, People, Crew, Allocations, Tellings, Rules, Outbox, Deliveries
+    Overview,
+    Upkeep,
+    Stopping,
+    Glances,
+    Diagnoses,
+    Imports,
+    People,
+    Crew,
+    Allocations,
+    Tellings,
+    Rules,
+    Outbox,
+    Deliveries,
 ):
     """`store.store.Store` in one process: one mixin per concern, one lock."""

@@ -56,6 +56,7 @@ class Diagnoses(Shared):
             if kept is not None and not replaces(diagnosis, kept):
                 return False
             self._diagnoses[run.id] = diagnosis
+            self._put(replace(run, findings=diagnosis.diseases))
             if to_treat:
                 self._cases[run.id] = self._cases.get(run.id, 0) + 1
                 self._to_treat.add(run.id)
@@ -70,6 +71,9 @@ class Diagnoses(Shared):
                 known = self._diagnoses.get(one.run)
                 if known is None or replaces(one, known):
                     self._diagnoses[one.run] = one
+                run = self._runs.get(one.run)
+                if run is not None and run.attempt == self._diagnoses[one.run].attempt:
+                    self._put(replace(run, findings=self._diagnoses[one.run].diseases))
 
     def remedied(self) -> dict[str, list[dict[str, Any]]]:
         """The rules by experiment."""

@@ -15,6 +15,7 @@ from store.metrics import Curve, LogChunk, Series, as_curve, extended
 from store.ordering import AFTER_OR_SKIP, UNORDERED, age, ordered
 from store.outcomes import Outcome, outcome_of
 from store.query import Names, param_paths
+from store.rows import RowPage, Wanted, page_of
 from store.runs import MetricSummary, Run
 from store.states import State
 from store.store import RunQuery
@@ -99,6 +100,10 @@ class Runs(Shared):
     def outcomes(self, query: RunQuery) -> Iterator[Outcome]:
         """A small part of each matching run, oldest first."""
         return map(outcome_of, self.runs(replace(query, limit=0)))
+
+    def rows(self, query: RunQuery, wanted: Wanted) -> Iterator[RowPage]:
+        """Parts of the matching runs."""
+        yield page_of(self.runs(query), wanted, self.now())
 
     def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
         """What these runs reported of these metrics at one step each."""

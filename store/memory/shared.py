@@ -44,6 +44,7 @@ class Shared:
         self.now = clock
         self._lock = threading.RLock()
         self._runs: dict[str, Run] = {}
+        self._importing: dict[str, str] = {}
         self._experiments: dict[str, Experiment] = {}
         self._blobs: dict[str, str] = {}
         self._points: dict[str, list[tuple[int, Point]]] = defaultdict(list)
@@ -85,7 +86,8 @@ class Shared:
 
     def _held(self, run_id: str, attempt: int) -> Run:
         run = self._runs.get(run_id)
-        if run is None or run.attempt != attempt or run.state is not State.RUNNING:
+        holds = run is not None and (run.state is State.RUNNING or run_id in self._importing)
+        if run is None or run.attempt != attempt or not holds:
             raise Superseded(f"run {run_id}: attempt {attempt} no longer holds it")
         return run
 

@@ -8,11 +8,12 @@ from store.mongo.deliveries import Deliveries
 from store.mongo.diagnoses import Diagnoses
 from store.mongo.excerpts import Excerpts
 from store.mongo.glances import Glances
+from store.mongo.imports import Imports
 from store.mongo.outbox import Outbox
-from store.mongo.outcomes import Outcomes
 from store.mongo.overview import Overview
 from store.mongo.people import People
 from store.mongo.reports import Reports
+from store.mongo.rows import Rows
 from store.mongo.rules import Rules
 from store.mongo.schema import ensure_schema
 from store.mongo.stopping import StoppingRules
@@ -23,7 +24,7 @@ from store.mongo.views import Views
 
 class MongoStore(
     People,
-    Outcomes,
+    Rows,
     Damaged,
     Crew,
     Allocations,
@@ -39,6 +40,7 @@ class MongoStore(
     StoppingRules,
     Studies,
     Reports,
+    Imports,
 ):
     """`store.store.Store` in MongoDB: one mixin per concern, one connection."""
 

@@ -135,7 +135,7 @@ class Attempts(Runs, History, Timed):
         def work(session: Session) -> Run:
             run, now = self._held(run_id, attempt, session)
             new = began(run, checkpoint, facts)
-            self._save(new, ("shipped", "checkpoint", "history", "progress"), session)
+            self._save(new, ("shipped", "checkpoint", "history", "progress", "findings"), session)
             owed = Occasion.RESUMED if has_resumed(run) else None
             self._audit(run, "began", now, session, owed, step=checkpoint and checkpoint.step)
             return new

@@ -14,7 +14,7 @@ from store.mongo.artifacts import Artifacts
 from store.mongo.checkpoints import Checkpoints
 from store.mongo.client import Document
 from store.mongo.pages import distinct_pages, pages
-from store.mongo.uploads import MARKS, Bucket
+from store.mongo.uploads import IMPORTING, MARKS, Bucket
 from store.states import State
 
 CHECKPOINTS, ARTIFACTS = Bucket.CHECKPOINTS, Bucket.ARTIFACTS
@@ -80,7 +80,7 @@ class DamagedFiles(Checkpoints, Artifacts):
 
     def _runs_of(self, owners: dict[str, Owner]) -> dict[str, Document]:
         ids = sorted({run for run, _ in owners.values()})
-        fields = {"state": 1, "attempt": 1, "checkpoint.id": 1}
+        fields = {"state": 1, "attempt": 1, IMPORTING: 1, "checkpoint.id": 1}
         return {run["_id"]: run for run in self.database["runs"].find({"_id": {"$in": ids}}, fields)}
 
     # ── mending ──
@@ -127,7 +127,9 @@ class DamagedFiles(Checkpoints, Artifacts):
 
 
 def _holds(run: Document | None, attempt: int) -> bool:
-    return run is not None and run["state"] == State.RUNNING.value and run["attempt"] == attempt
+    if run is None or run["attempt"] != attempt:
+        return False
+    return bool(run["state"] == State.RUNNING.value or IMPORTING in run)
 
 
 def _owner(file: Document) -> Owner:

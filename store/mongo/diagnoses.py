@@ -12,6 +12,7 @@ from store.glimpses import Glimpse, LastLook
 from store.mongo.attempts import Attempts
 from store.mongo.client import Document, Session, guarded
 from store.mongo.codec import from_document, plain, to_document
+from store.mongo.findings import diagnosis_of, told
 from store.occasions import Occasion
 from store.remedies import Case, Remedy
 from store.runs import Shipped
@@ -51,7 +52,7 @@ class Diagnoses(Attempts):
     def diagnoses(self, run_ids: Sequence[str]) -> dict[str, Diagnosis]:
         """By run id."""
         found = self.database["diagnoses"].find({"_id": {"$in": list(run_ids)}})
-        return {one["_id"]: _diagnosis(one) for one in found}
+        return {one["_id"]: diagnosis_of(one) for one in found}
 
     @guarded
     def put_diagnosis(self, diagnosis: Diagnosis, new: Sequence[Finding], *, to_treat: bool = False) -> bool:
@@ -63,13 +64,14 @@ class Diagnoses(Attempts):
                 return False
             run, now = loaded
             stored = self.database["diagnoses"].find_one({"_id": run.id}, session=session)
-            kept = _diagnosis(stored) if stored else None
+            kept = diagnosis_of(stored) if stored else None
             if kept is not None and not replaces(diagnosis, kept):
                 return False
             update: Document = {"$set": _values(diagnosis)}
             if to_treat:
                 update = {"$set": {**update["$set"], "treat": True, "experiment": run.experiment}, "$inc": {"case": 1}}
             self.database["diagnoses"].update_one({"_id": run.id}, update, upsert=True, session=session)
+            self.database["runs"].update_one(*told(diagnosis), session=session)
             for finding in untold(new, kept, diagnosis.attempt):
                 self._audit(run, "finding", now, session, Occasion.FINDING, **as_event(finding))
             return True
@@ -86,6 +88,13 @@ class Diagnoses(Attempts):
         except BulkWriteError as error:
             if any(item["code"] != _DUPLICATE_KEY for item in error.details["writeErrors"]):
                 raise
+        self._tell_runs([one.run for one in diagnoses if one.findings])
+
+    def _tell_runs(self, run_ids: Sequence[str]) -> None:
+        """What is kept, which may come from a later look than ours."""
+        if run_ids:
+            writes = [UpdateOne(*told(kept)) for kept in self.diagnoses(run_ids).values()]
+            self.database["runs"].bulk_write(writes, ordered=False)
 
     # ── what is done about it ──
     @guarded
@@ -98,7 +107,7 @@ class Diagnoses(Attempts):
     def cases(self, limit: int) -> list[Case]:
         """By the index of those that wait."""
         return [
-            Case(diagnosis=_diagnosis(one), experiment=one["experiment"], number=one["case"], remedy=_remedy(one))
+            Case(diagnosis=diagnosis_of(one), experiment=one["experiment"], number=one["case"], remedy=_remedy(one))
             for one in self.database["diagnoses"].find({"treat": True}).limit(limit)
         ]
 
@@ -136,10 +145,6 @@ def _values(diagnosis: Diagnosis) -> Document:
     document = to_document(diagnosis)
     del document["run"]
     return document
-
-
-def _diagnosis(document: Document) -> Diagnosis:
-    return from_document(Diagnosis, {**document, "run": document["_id"]})
 
 
 def _remedy(document: Document) -> Remedy | None:

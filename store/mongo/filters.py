@@ -35,6 +35,7 @@ _EVERY_TYPE = ["double", "int", "long", "decimal", "string", "bool", "object", "
 PATHS: dict[RunField, str] = {
     RunField.ID: "_id",
     RunField.TAG: "tags",
+    RunField.FINDING: "findings",
     RunField.HOST: "history.facts.host",
     RunField.WORKER: "history.worker",
     RunField.GIT: "provenance.git.commit",
@@ -197,13 +198,11 @@ def _negated(part: Condition) -> Document:
 
 def missing(field: Field) -> Document:
     """The filter for runs in which a field has no value."""
-    if field is RunField.PROGRESS:
-        return {"progress": None}
     if isinstance(field, RunField) and field in COMPUTED:
         return {"$expr": {"$not": [{"$isNumber": COMPUTED[field]}]}}
     if field in EMPTY_IS_MISSING:
         return {path(field): {"$in": [None, ""]}}
-    if field in (RunField.TAG, RunField.COMMAND):
+    if field in (RunField.TAG, RunField.FINDING, RunField.COMMAND):
         return {f"{path(field)}.0": {"$exists": False}}
     if isinstance(field, Param) or field in (RunField.HOST, RunField.WORKER):
         return {path(field): {"$not": {"$type": _EVERY_TYPE}}}

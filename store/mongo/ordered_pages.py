@@ -15,7 +15,7 @@ from store.mongo.client import Connected, Document
 from store.mongo.codec import from_document
 from store.mongo.filters import COMPUTED, EMPTY_IS_MISSING, missing, path, to_filter
 from store.ordering import AFTER_OR_SKIP, UNORDERED, Section, age, placed, sections
-from store.query import Compared, Field, Op, Order, Param, RunField
+from store.query import Compared, Field, Metric, Op, Order, Param, RunField
 from store.runs import Run
 
 NEWEST_FIRST = [("queued_at", -1), ("index", -1), ("_id", -1)]
@@ -23,6 +23,13 @@ OLDEST_FIRST = [("queued_at", 1), ("index", 1), ("_id", 1)]
 EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
 _LEAST: dict[Section, Any] = {Section.NUMBERS: float("-inf"), Section.TIMES: EARLIEST, Section.TEXTS: ""}
 _KEY = "_key"
+_MADE_OF: dict[Field | None, tuple[str, ...]] = {
+    RunField.DURATION: (),
+    RunField.RUNNING_TIME: ("history.number", "history.worker", "history.started_at", "history.ended_at"),
+    RunField.PROGRESS: ("progress",),
+    RunField.DONE: ("progress",),
+    RunField.STEP: ("summary",),
+}
 _INDEXED = frozenset({RunField.ID, RunField.CREATED, RunField.STARTED, RunField.ENDED})
 """And every metric and parameter, by the wildcard index."""
 
@@ -30,14 +37,15 @@ _INDEXED = frozenset({RunField.ID, RunField.CREATED, RunField.STARTED, RunField.
 class Pages(Connected):
     """Reading the `runs` collection page by page."""
 
-    def _by_age(self, match: Document, after: Run | None, skip: int, limit: int) -> list[Run]:
+    def _by_age(self, match: Document, after: Run | None, skip: int, limit: int, *, light: bool = False) -> list[Run]:
         """Newest first."""
         if skip and not match and after is None:
             match, skip = self._beyond_newest(skip), 0
         if after is not None:
             match = _both(match, _older_than(after))
-        found = self.database["runs"].find(match).sort(NEWEST_FIRST).skip(skip).limit(limit)
-        return [from_document(Run, document) for document in found]
+        only = light_fields() if light else None
+        found = self.database["runs"].find(match, only).sort(NEWEST_FIRST).skip(skip).limit(limit)
+        return [_run(document, light) for document in found]
 
     def _beyond_newest(self, skip: int) -> Document:
         """All but the newest: their place is found in the index, without reading runs."""
@@ -47,7 +55,15 @@ class Pages(Connected):
         return _older(edge[0]["queued_at"], edge[0]["index"], edge[0]["_id"]) if edge else {"_id": {"$in": []}}
 
     def _by_field(
-        self, match: Document, order: Order, after: Run | None, skip: int, limit: int, now: datetime
+        self,
+        match: Document,
+        order: Order,
+        after: Run | None,
+        skip: int,
+        limit: int,
+        now: datetime,
+        *,
+        light: bool = False,
     ) -> list[Run]:
         """In the order of a field."""
         if order.field in UNORDERED:
@@ -59,7 +75,7 @@ class Pages(Connected):
         for section in sections(order.field):
             if begin is not None and section < begin[0]:
                 continue
-            part = _Section(self, match, order, section, now)
+            part = _Section(self, match, order, section, now, light=light)
             left = limit - len(found) if limit else 0
             if begin is not None and after is not None and section == begin[0]:
                 found += part.after(begin[1], after, left)
@@ -74,7 +90,10 @@ class Pages(Connected):
 class _Section:
     """The runs of one section: those whose values can be compared with each other."""
 
-    def __init__(self, pages: Pages, match: Document, order: Order, section: Section, now: datetime) -> None:
+    def __init__(
+        self, pages: Pages, match: Document, order: Order, section: Section, now: datetime, *, light: bool
+    ) -> None:
+        self.light, self.only = light, light_fields(order.field) if light else None
         self.runs = pages.database["runs"]
         self.field, self.descending, self.now = order.field, order.descending, now
         self.match = _both(match, _in_section(order.field, section))
@@ -134,17 +153,19 @@ class _Section:
         computed = COMPUTED.get(self.field) if isinstance(self.field, RunField) else None
         key = path(self.field) if computed is None else _KEY
         stages += [] if computed is None else [{"$set": {_KEY: computed}}]
-        stages += [{"$sort": {key: direction} if self.is_indexed else {key: direction, **dict(NEWEST_FIRST)}}]
+        then = {} if self.is_indexed else {name: order for name, order in NEWEST_FIRST if name != key}
+        stages += [{"$sort": {key: direction, **then}}]
         stages += [{name: number} for name, number in (("$skip", skip), ("$limit", limit)) if number]
         stages += [{"$project": {"_id": 0, _KEY: f"${key}"}}] if only_value else []
+        stages += [{"$project": self.only}] if self.only and not only_value else []
         return self.runs.aggregate(stages, allowDiskUse=True)
 
     def _newest_first(self, match: Document, skip: int, limit: int) -> list[Run]:
-        found = self.runs.find(_both(self.match, match)).sort(NEWEST_FIRST).skip(skip).limit(limit)
+        found = self.runs.find(_both(self.match, match), self.only).sort(NEWEST_FIRST).skip(skip).limit(limit)
         return [self._run(document) for document in found]
 
     def _run(self, document: Document) -> Run:
-        return from_document(Run, document)
+        return _run(document, self.light)
 
     def _value(self, run: Run) -> Any:
         return placed(run, self.field, self.now)[1]
@@ -156,6 +177,27 @@ class _Section:
     @property
     def _before(self) -> Op:
         return Op.GREATER if self.descending else Op.LESS
+
+
+def light_fields(field: Field | None = None) -> Document:
+    """What it takes to know a run's place in the order of a field."""
+    names = ["queued_at", "index", "state", "started_at", "ended_at"]
+    if isinstance(field, Metric):
+        names.append(f"summary.{field.name}")
+    elif isinstance(field, Param):
+        names.append(f"params.{field.path[0]}")
+    elif field in _MADE_OF:
+        names += _MADE_OF[field]
+    elif field is not None and field is not RunField.ID:
+        names.append(path(field))
+    return dict.fromkeys(dict.fromkeys(names), 1)
+
+
+def _run(document: Document, light: bool) -> Run:
+    if not light:
+        return from_document(Run, document)
+    task = {"workdir": "", **document.get("task", {})}
+    return from_document(Run, {"key": "", "experiment": "", "params": {}, **document, "task": task})
 
 
 def _in_section(field: Field, section: Section) -> Document:

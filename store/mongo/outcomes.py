@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from bson.codec_options import CodecOptions
+
 from store.mongo.client import Document, guarded
 from store.mongo.codec import from_document
 from store.mongo.runs import Runs, filter_of, raw_filters_are_users
@@ -16,36 +18,48 @@ _ELSEWHERE = {"host": "history.facts.host", "commit": "provenance.git.commit", "
 _WANTED = {_ELSEWHERE.get(one.name, one.name): 1 for one in fields(Outcome) if one.name != "id"}
 
 
+Codec = CodecOptions[Any]
+How = tuple[Document, Codec | None]
+
+
 class Outcomes(Runs):
     """What tables of results read."""
 
     def outcomes(self, query: RunQuery) -> Iterator[Outcome]:
         """Matching runs, oldest first. Each page begins where the index says that the last one ended."""
+        for page in self._paged(query, _WANTED):
+            yield from map(_outcome, page)
+
+    def _paged(self, query: RunQuery, wanted: Document, codec: Codec | None = None) -> Iterator[list[Document]]:
         match = filter_of(query)
-        at: Outcome | None = None
+        at: tuple[Any, Any] | None = None
         seen: list[str] = []
-        while page := self._page(match, query, at, seen):
-            yield from page
-            at = page[-1]
-            same = [one.id for one in page if (one.queued_at, one.index) == (at.queued_at, at.index)]
+        while page := self._page(match, query, at, seen, (wanted, codec)):
+            at = _age(page[-1])
+            same = [one["_id"] for one in page if _age(one) == at]
             seen = same if len(same) < len(page) else seen + same
+            yield page
 
     @guarded
-    def _page(self, match: Document, query: RunQuery, at: Outcome | None, seen: list[str]) -> list[Outcome]:
+    def _page(
+        self, match: Document, query: RunQuery, at: tuple[Any, Any] | None, seen: list[str], how: How
+    ) -> list[Document]:
         """First the rest of what was queued at one moment (a whole sweep is), then what came later."""
         found: list[Document] = []
         with raw_filters_are_users(query):
             if at is not None:
-                rest = {"queued_at": at.queued_at, "index": {"$gte": at.index}, "_id": {"$nin": seen}}
-                found += self._some(match, rest, PAGE)
+                rest = {"queued_at": at[0], "index": {"$gte": at[1]}, "_id": {"$nin": seen}}
+                found += self._some(match, rest, PAGE, how)
             if len(found) < PAGE:
-                later = {"queued_at": {"$gt": at.queued_at}} if at is not None else {}
-                found += self._some(match, later, PAGE - len(found))
-        return [_outcome(document) for document in found]
+                later = {"queued_at": {"$gt": at[0]}} if at is not None else {}
+                found += self._some(match, later, PAGE - len(found), how)
+        return found
 
-    def _some(self, match: Document, further: Document, count: int) -> list[Document]:
+    def _some(self, match: Document, further: Document, count: int, how: How) -> list[Document]:
         both = {"$and": [match, further]} if match and further else match or further
-        return list(self.database["runs"].find(both, _WANTED).sort([("queued_at", 1), ("index", 1)]).limit(count))
+        wanted, codec = how
+        runs = self.database["runs"] if codec is None else self.database["runs"].with_options(codec_options=codec)
+        return list(runs.find(both, wanted).sort([("queued_at", 1), ("index", 1)]).limit(count))
 
     def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
         """What these runs reported of these metrics at one step each; of a step that came twice, the later value."""
@@ -71,6 +85,10 @@ class Outcomes(Runs):
             {"$sort": {"attempt": 1, "bucket": 1}},
         ]
         return list(self.database["metrics"].aggregate(stages))
+
+
+def _age(document: Document) -> tuple[Any, Any]:
+    return document["queued_at"], document.get("index", 0)
 
 
 def _outcome(document: Document) -> Outcome:

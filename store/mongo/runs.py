@@ -87,12 +87,16 @@ class Runs(NamesKept, Pages, Groups):
     @guarded
     def runs(self, query: RunQuery) -> list[Run]:
         """A page of the matching runs."""
+        return self._page_of(query)
+
+    def _page_of(self, query: RunQuery, *, light: bool = False) -> list[Run]:
+        """`light`: runs that know their place in the list and nothing else."""
         match, after = filter_of(query), self.run(query.after) if query.after else None
         with self._asking(query):
             if query.order is not None:
-                return self._by_field(match, query.order, after, query.skip, query.limit, self.now())
+                return self._by_field(match, query.order, after, query.skip, query.limit, self.now(), light=light)
             if after is not None or query.skip or query.limit:
-                return self._by_age(match, after, query.skip, query.limit)[::-1]
+                return self._by_age(match, after, query.skip, query.limit, light=light)[::-1]
             cursor = self.database["runs"].find(match).sort(OLDEST_FIRST)
             return [from_document(Run, document) for document in cursor]
 

@@ -12,13 +12,14 @@ from store.allocations import KEEP_S, Phase
 from store.errors import StoreFailed
 from store.logbook import say
 from store.mongo.client import Document, guarded
+from store.mongo.findings import tell_all_runs
 from store.mongo.for_analysts import ensure_views
 from store.notices import NoticeState
 from store.schedulers import Scheduler
 from store.states import Reason, State
 from store.studies import StudyState, TrialState
 
-VERSION = 9
+VERSION = 10
 
 _UP, _DOWN = ASCENDING, DESCENDING
 
@@ -51,6 +52,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("state", _UP), *_BY_AGE]),
         IndexModel([("experiment", _UP), ("state", _UP), *_BY_AGE]),
         IndexModel([("tags", _UP), *_BY_AGE], partialFilterExpression={"tags": {"$gt": ""}}),
+        IndexModel([("findings", _UP), *_BY_AGE], partialFilterExpression={"findings": {"$gt": ""}}),
         IndexModel([("reason", _UP), *_BY_AGE], partialFilterExpression={"reason": {"$gt": ""}}),
         IndexModel([("started_at", _UP)], partialFilterExpression={"started_at": {"$gt": _LONG_AGO}}),
         IndexModel([("ended_at", _UP)], partialFilterExpression={"ended_at": {"$gt": _LONG_AGO}}),
@@ -196,6 +198,8 @@ def ensure_schema(database: Database[Document]) -> None:
         for name, replaced in REPLACED.items():
             _drop_indexes(database, name, replaced)
         ensure_views(database)
+        if version and version < 10:
+            tell_all_runs(database)
     database["meta"].update_one({"_id": "schema"}, {"$max": {"version": VERSION}}, upsert=True)
 
 

@@ -42,8 +42,13 @@ class Bucket(StrEnum):
     ARTIFACTS = "artifacts"
 
 
+IMPORTING = "importing"
+"""In a run's document while it is imported: by whom. Such a run holds its files as a running one does."""
 MARKS: dict[str, str] = {Bucket.CHECKPOINTS: "uploads", Bucket.ARTIFACTS: "artifact_uploads"}
 """Which collection holds the marks of a bucket."""
+
+
+HELD: Document = {"$or": [{"state": State.RUNNING.value}, {IMPORTING: {"$exists": True}}]}
 
 
 class _Upload(StrEnum):
@@ -133,7 +138,7 @@ class Uploads(Connected):
             raise Superseded(f"run {mark['run']}: the upload of attempt {mark['attempt']} was cleared away")
 
     def _check_held(self, run_id: str, attempt: int, session: Session) -> None:
-        holder = {"_id": run_id, "attempt": attempt, "state": State.RUNNING.value}
+        holder = {"_id": run_id, "attempt": attempt, **HELD}
         if self.database["runs"].find_one(holder, {"_id": 1}, session=session) is None:
             raise Superseded(f"run {run_id}: attempt {attempt} no longer holds it")
 
@@ -170,7 +175,7 @@ class Uploads(Connected):
         """Files that are being deleted, and those that no living attempt is writing."""
         loose = {"state": {"$in": [_Upload.OPEN, _Upload.DOOMED]}}
         marks = list(self._marks(bucket).find(loose))
-        running = {"_id": {"$in": [mark["run"] for mark in marks]}, "state": State.RUNNING.value}
+        running = {"_id": {"$in": [mark["run"] for mark in marks]}, **HELD}
         held = {run["_id"]: run["attempt"] for run in self.database["runs"].find(running, {"attempt": 1})}
         return [
             mark["_id"] for mark in marks if mark["state"] == _Upload.DOOMED or held.get(mark["run"]) != mark["attempt"]

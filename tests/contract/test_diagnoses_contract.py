@@ -8,10 +8,15 @@ import pytest
 
 from store.findings import Diagnosis, Disease, Finding, Severity, merged
 from store.memory import MemoryStore
+from store.mongo import MongoStore
+from store.mongo.schema import ensure_schema
+from store.query import Compared, Op, RunField
 from store.runs import Run, Task
-from store.store import Store
+from store.store import RunQuery, Store
+from store.workers import Worker
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WORKER = Worker(name="w1", host="here", pid=1, cpus=4, memory_bytes=8 << 30)
 LEAK = Finding(
     disease=Disease.MEMORY_GROWTH, severity=Severity.WARNING, evidence="1.2 GB an hour", advice="Look for lists that grow.",
     about="host", since_step=120, expected_at=NOW + timedelta(hours=3), found_at=NOW,
@@ -60,6 +65,39 @@ class TestDiagnoses:
         assert not store.put_diagnosis(Diagnosis(run="nobody", attempt=0), [])
         assert store.diagnoses(["aaaa", "nobody"]) == {}
         assert store.events("aaaa") == []
+
+    def test_a_run_can_be_asked_for_by_what_stands(self, store: Store) -> None:
+        store.add_runs([a_run("aaaa"), a_run("bbbb")])
+        stuck = Compared(field=RunField.FINDING, op=Op.EQUAL, value="stuck")
+
+        def found() -> list[str]:
+            return [run.id for run in store.runs(RunQuery(where=stuck))]
+
+        assert found() == []
+        assert store.put_diagnosis(Diagnosis(run="aaaa", attempt=0, findings=(LEAK, STUCK), looked_at=NOW), [STUCK])
+        assert found() == ["aaaa"]
+        assert store.run("aaaa").findings == (Disease.MEMORY_GROWTH, Disease.STUCK)
+        over, later = replace(STUCK, over_at=NOW), NOW + timedelta(minutes=1)
+        store.put_looks([Diagnosis(run="aaaa", attempt=0, findings=(LEAK, over), looked_at=later)])
+        assert found() == []
+        store.put_looks([Diagnosis(run="aaaa", attempt=0, findings=(STUCK,), looked_at=NOW)])  # it was frozen
+        assert store.run("aaaa").findings == (Disease.MEMORY_GROWTH,)
+
+    def test_another_attempt_begins_without_findings(self, store: Store) -> None:
+        store.add_runs([a_run("aaaa")])
+        assert store.put_diagnosis(Diagnosis(run="aaaa", attempt=0, findings=(STUCK,), looked_at=NOW), [])
+        assert store.claim(WORKER, 60.0) is not None
+        assert store.begin("aaaa", 1, None, {}).findings == ()
+        assert store.run("aaaa").findings == ()
+
+
+def test_runs_of_an_earlier_labq_are_told_once(own_mongo_store: MongoStore) -> None:
+    own_mongo_store.add_runs([a_run("aaaa")])
+    own_mongo_store.put_diagnosis(Diagnosis(run="aaaa", attempt=0, findings=(STUCK,)), [])
+    own_mongo_store.database["runs"].update_one({"_id": "aaaa"}, {"$unset": {"findings": 1}})
+    own_mongo_store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": 9}})
+    ensure_schema(own_mongo_store.database)
+    assert own_mongo_store.run("aaaa").findings == (Disease.STUCK,)
 
 
 class TestMerging:

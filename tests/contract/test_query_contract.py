@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from store.errors import BadQuery
+from store.findings import Disease
 from store.grouping import Extreme, Group, Grouping, grouped, key_of
 from store.matching import matches
 from store.memory import MemoryStore
@@ -38,6 +39,7 @@ from store.query import (
     Some,
     Stat,
 )
+from store.rows import Wanted, page_of
 from store.runs import Attempt, Ending, MetricSummary, Progress, Resources, Run, Task
 from store.states import Reason, State
 from store.store import RunQuery, Store
@@ -86,6 +88,7 @@ def random_runs(draw: some.DrawFn, number: int) -> Run:
         index=number,
         priority=draw(some.sampled_from([0, 10])),
         tags=tuple(draw(some.lists(texts, max_size=2))),
+        findings=tuple(draw(some.lists(some.sampled_from([*Disease][:3]), max_size=2, unique=True))),
         resources=Resources(
             memory_bytes=draw(some.sampled_from([None, 10**9])), cpus=draw(some.sampled_from([None, 4]))
         ),
@@ -142,6 +145,8 @@ leaf_conditions = some.one_of(
     among(some.sampled_from(of_kind[Kind.ID]), some.sampled_from(["r", "r1", "3f", "9c"])),
     compared(some.just(RunField.STATE), some.sampled_from([s.value for s in State]), equal),
     among(some.just(RunField.STATE), some.sampled_from([s.value for s in State])),
+    compared(some.just(RunField.FINDING), some.sampled_from([d.value for d in [*Disease][:4]]), equal),
+    among(some.just(RunField.FINDING), some.sampled_from([d.value for d in [*Disease][:4]])),
     compared(some.just(RunField.REASON), some.sampled_from([r.value for r in Reason]), equal),
     compared(some.just(RunField.DIRTY), some.booleans(), equal),
     compared(some.sampled_from(of_kind[Kind.NUMBER] + of_kind[Kind.SIZE]), numbers),
@@ -176,6 +181,32 @@ def test_mongodb_answers_what_the_evaluation_on_each_run_says(mongo_store: Mongo
         expected = {run.id for run in runs if matches(condition, run, datetime.now(UTC))}
         found = {run.id for run in mongo_store.runs(RunQuery(where=condition))}
         assert found == expected, condition
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate]
+)
+@given(data=some.data())
+def test_rows_are_parts_of_the_runs(mongo_store: MongoStore, data: some.DataObject) -> None:
+    mongo_store.database["runs"].delete_many({})
+    runs = [data.draw(random_runs(number)) for number in range(9)]
+    mongo_store.add_runs(runs)
+    now, by_id = datetime.now(UTC), {run.id: run for run in runs}
+    fields = tuple(data.draw(some.lists(metrics | params | some.sampled_from(RunField), min_size=8, max_size=8)))
+    fields = tuple(field for field in fields if field not in ticking)
+    wanted = Wanted(fields=fields, every=data.draw(some.booleans()))
+    order = Order(
+        field=data.draw(sortable.filter(lambda field: field not in ticking)), descending=data.draw(some.booleans())
+    )
+    for query in (RunQuery(), RunQuery(limit=4), RunQuery(order=order), RunQuery(order=order, limit=3, skip=1)):
+        (found,) = mongo_store.rows(query, wanted)
+        expected = page_of([by_id[run.id] for run in mongo_store.runs(query)], wanted, now)
+        assert [words(part) for part in found] == [words(part) for part in expected], fields
+
+
+def words(value: Any) -> str:
+    """Comparable: NaN equals itself, and 1.0 is 1."""
+    return json.dumps(value, default=str, sort_keys=True).replace(".0", "")
 
 
 sortable = metrics | params | some.sampled_from([field for field in RunField if field not in UNORDERED])
@@ -274,7 +305,13 @@ class TestAsking:
         assert [run.id for run in store.runs(RunQuery(order=up))] == ["r4", "r5", "r1", "r3", "r2"]
         assert [run.id for run in store.runs(RunQuery(order=down))] == ["r1", "r5", "r4", "r3", "r2"]
 
-    @pytest.mark.parametrize("field", [RunField.TAG, RunField.HOST])
+    def test_what_breaks_ties_can_be_sorted_by_too(self, store: Store) -> None:
+        store.add_runs([a_run(f"r{i}", index=i) for i in range(3)])
+        for descending, expected in ((False, ["r0", "r1", "r2"]), (True, ["r2", "r1", "r0"])):
+            order = Order(field=RunField.INDEX, descending=descending)
+            assert [run.id for run in store.runs(RunQuery(order=order))] == expected
+
+    @pytest.mark.parametrize("field", [RunField.TAG, RunField.HOST, RunField.FINDING])
     def test_what_a_run_has_several_of_gives_no_order(self, store: Store, field: RunField) -> None:
         with pytest.raises(BadQuery, match="may have several"):
             store.runs(RunQuery(order=Order(field=field)))

@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -14,8 +15,10 @@ import psutil
 import pytest
 from lab import Lab, child_of, is_alive, until
 
+from queueing.people import stop_change
 from store.runs import Run
 from store.states import Reason, State
+from store.store import RunQuery
 
 WALK = Path(__file__).parents[1] / "chaos" / "walk.py"
 SHORT = "+8s"
@@ -42,6 +45,14 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("here", flush=True)
 time.sleep(600)
 """
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(lab: Lab) -> Iterator[None]:
+    """Workers of the next test find none of the runs of this one."""
+    yield
+    left = lab.store.run_ids(RunQuery(states=(State.QUEUED, State.RUNNING)))
+    lab.store.change(left, stop_change())
 
 
 def enqueue(lab: Lab, name: str, text: str) -> list[Run]:
@@ -76,10 +87,16 @@ def family(worker: Popen[bytes]) -> list[psutil.Process]:
 
 
 def hop_until_ended(lab: Lab, runs: list[Run], *, least: int) -> None:
-    """Short-lived workers, one after another; each leaves of itself, and in order."""
+    """Short-lived workers, one after another; each leaves of itself, and in order.
+
+    A slow machine begins a run and gets to no checkpoint in that time: then the next worker has more of it.
+    """
+    lives_s, reached = 8, 0
     for number in range(30):
-        assert lab.worker("--until", SHORT, **MARGIN).wait(timeout=60) == 0
+        assert lab.worker("--until", f"+{lives_s}s", **MARGIN).wait(timeout=60) == 0
         now = [lab.run(run) for run in runs]
+        reached, before = sum(run.checkpoint.step if run.checkpoint else 0 for run in now), reached
+        lives_s += 0 if reached > before else 4
         if all(run.state is State.FINISHED for run in now):
             assert number + 1 >= least, lab.log_text()
             return
@@ -94,7 +111,9 @@ def check_only_interrupted(lab: Lab, run: Run) -> None:
     assert all("the time of its worker was over" in attempt.ending.message for attempt in before if attempt.ending)
     assert ended.setbacks == 0
     steps = [attempt.resumed_from_step for attempt in ended.history[1:]]
-    assert None not in steps, "each went on from a checkpoint"
+    reached = [-1 if step is None else step for step in steps]
+    assert reached == sorted(reached), "each went on from the newest checkpoint"
+    assert reached[-1] > 0
     assert len({attempt.worker for attempt in ended.history}) == len(ended.history)
 
 

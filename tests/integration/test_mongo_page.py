@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from store.experiments import Experiment
+from store.findings import Diagnosis, Disease, Finding, Severity
 from store.metrics import Point, Shipment, segments, summarize
 from store.mongo import MongoStore, open_store
 from store.mongo.for_analysts import VIEWS
@@ -49,6 +50,8 @@ def fill(mongo_store: MongoStore) -> None:
             for repeat in (0, 1):
                 run_it(mongo_store, number, {"lr": lr, "n_hidden": n_hidden}, repeat)
                 number += 1
+    found = Finding(disease=Disease.DIVERGENCE, severity=Severity.SEVERE, evidence="it rises", advice="Lower the rate.")
+    assert mongo_store.put_diagnosis(Diagnosis(run=BEST, attempt=1, findings=(found,), looked_at=NOW), [])
 
 
 def run_it(store: MongoStore, number: int, params: dict[str, Any], repeat: int) -> None:
@@ -127,6 +130,8 @@ def test_the_answers_are_right(store: MongoStore) -> None:
     assert best[0] == {
         "_id": "r0", "params": {"lr": 0.1, "n_hidden": 50}, "min": {"val_loss": 0.2}, "min_step": {"val_loss": 3},
     }  # fmt: skip
+    by_rate = asked(database, next(one for one in QUESTIONS if '"diverged"' in one))
+    assert by_rate == [{"_id": 0.01, "runs": 4, "diverged": 0}, {"_id": 0.1, "runs": 4, "diverged": 1}]
     curve = asked(database, next(one for one in QUESTIONS if "db.curves.find" in one).replace('"RUN"', '"r0"'))
     assert [one["step"] for one in curve] == [0, 1, 2, 3, 4]
     assert curve[1]["value"] == 0.5

@@ -1,0 +1,94 @@
+"""Parts of runs as documents, a page at a time: `store.rows` in MongoDB's words."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from bson.codec_options import CodecOptions
+
+from store.matching import at_path
+from store.mongo.client import Document, guarded
+from store.mongo.filters import COMPUTED, EMPTY_IS_MISSING, path
+from store.mongo.outcomes import PAGE, Outcomes
+from store.query import Field, Metric, Param, RunField
+from store.rows import RowPage, Wanted
+from store.store import RunQuery
+
+_COMPUTED = "computed"
+_AGE = {"queued_at": 1, "index": 1}
+_PLAIN: CodecOptions[Any] = CodecOptions(tz_aware=False)
+Reader = Callable[[Sequence[Document]], list[Any]]
+
+
+class Rows(Outcomes):
+    """What data frames read."""
+
+    def rows(self, query: RunQuery, wanted: Wanted) -> Iterator[RowPage]:
+        """In the order of `runs`."""
+        readers = [_reader(field) for field in wanted.fields]
+        for page in self._documents(query, _projection(wanted)):
+            yield RowPage(
+                ids=[document["_id"] for document in page],
+                columns=[read(page) for read in readers],
+                params=[document["params"] for document in page] if wanted.every else [],
+                summaries=[document["summary"] for document in page] if wanted.every else [],
+            )
+
+    def _documents(self, query: RunQuery, projection: Document) -> Iterator[list[Document]]:
+        if query.order is None and not (query.limit or query.skip or query.after):
+            yield from self._paged(query, {**projection, **_AGE}, _PLAIN)
+            return
+        ids = self._ids_in_order(query)
+        for start in range(0, len(ids), PAGE):
+            yield self._of_ids(ids[start : start + PAGE], projection)
+
+    @guarded
+    def _ids_in_order(self, query: RunQuery) -> list[str]:
+        return [run.id for run in self._page_of(query, light=True)]
+
+    @guarded
+    def _of_ids(self, ids: Sequence[str], projection: Document) -> list[Document]:
+        """One that was deleted meanwhile is left out."""
+        runs = self.database["runs"].with_options(codec_options=_PLAIN)
+        found = {document["_id"]: document for document in runs.find({"_id": {"$in": list(ids)}}, projection)}
+        return [found[one] for one in ids if one in found]
+
+
+def _projection(wanted: Wanted) -> Document:
+    """The server computes what is computed. A path within a parameter may go through lists, so all of it is read."""
+    paths: Document = {"_id": 1, **({"params": 1, "summary": 1} if wanted.every else {})}
+    for field in wanted.fields:
+        if isinstance(field, RunField) and field in COMPUTED:
+            paths[f"{_COMPUTED}.{field.value}"] = COMPUTED[field]
+        elif isinstance(field, Param):
+            paths |= {} if wanted.every else {f"params.{field.path[0]}": 1}
+        elif not (isinstance(field, Metric) and wanted.every):
+            paths[path(field)] = 1
+    return paths
+
+
+def _reader(field: Field) -> Reader:
+    """What picks a field out of a page of documents."""
+    if isinstance(field, Param):
+        return lambda page: [_first(at_path(document.get("params", {}), field.path)) for document in page]
+    if field in COMPUTED:
+        return lambda page: [document[_COMPUTED].get(field.value) for document in page]
+    parts = path(field).split(".") if isinstance(field, RunField) else ["summary", field.name, field.stat.value]
+    if field in EMPTY_IS_MISSING:
+        return lambda page: [_walk(document, parts) or None for document in page]
+    if len(parts) > 1:
+        return lambda page: [_walk(document, parts) for document in page]
+    return lambda page: [None if value == [] else value for value in [document.get(parts[0]) for document in page]]
+
+
+def _walk(value: Any, parts: Sequence[str]) -> Any:
+    """Along the path; through a list every item is followed."""
+    for number, part in enumerate(parts):
+        if isinstance(value, list):
+            found = [one for item in value if (one := _walk(item, parts[number:])) is not None]
+            return found or None
+        value = value.get(part) if isinstance(value, dict) else None
+    return None if value == [] else value
+
+
+def _first(found: list[Any]) -> Any:
+    return next((value for value in found if value is not None), None)

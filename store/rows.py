@@ -1,0 +1,54 @@
+"""Parts of very many runs, a page at a time and column by column: what data frames are made of. No Run is built."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from store.matching import values
+from store.ordering import UNORDERED
+from store.query import Field
+from store.runs import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """These fields; with `every` also all parameters and the summaries of all metrics."""
+
+    fields: tuple[Field, ...] = ()
+    every: bool = False
+
+
+class RowPage(NamedTuple):
+    """`columns` go with `Wanted.fields`, a value for each id: None is missing, a list what a run may have several of.
+
+    Times are UTC without saying so: a zone for each of a million costs seconds. `summaries`: {metric: {"last": …}} with
+    the fields of `MetricSummary`; like `params` an empty list without `every`.
+    """
+
+    ids: list[str]
+    columns: list[list[Any]]
+    params: list[dict[str, Any]]
+    summaries: list[dict[str, dict[str, Any]]]
+
+
+def page_of(runs: Sequence[Run], wanted: Wanted, now: datetime) -> RowPage:
+    """The parts of these runs."""
+    return RowPage(
+        ids=[run.id for run in runs],
+        columns=[[_value(values(run, field, now), field) for run in runs] for field in wanted.fields],
+        params=[run.params for run in runs] if wanted.every else [],
+        summaries=[_summary(run) for run in runs] if wanted.every else [],
+    )
+
+
+def _summary(run: Run) -> dict[str, dict[str, Any]]:
+    return {name: {key: getattr(one, key) for key in one.__slots__} for name, one in run.summary.items()}
+
+
+def _value(found: list[Any], field: Field) -> Any:
+    if not found:
+        return None
+    if field in UNORDERED:
+        return found
+    return found[0].astimezone(UTC).replace(tzinfo=None) if isinstance(found[0], datetime) else found[0]
