@@ -43,9 +43,21 @@ if [ "$extra" = test ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>
     tools=
     command -v ip >/dev/null 2>&1 || tools="$tools iproute2"
     command -v iptables >/dev/null 2>&1 || tools="$tools iptables"
+    # What reads deploy/: shellcheck, systemd-analyze; and a Redis that knows TLS.
+    command -v shellcheck >/dev/null 2>&1 || tools="$tools shellcheck"
+    command -v systemd-analyze >/dev/null 2>&1 || tools="$tools systemd"
+    command -v redis-check-rdb >/dev/null 2>&1 || tools="$tools redis-tools"
     ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || tools="$tools libfaketime"
     # shellcheck disable=SC2086
     [ -z "$tools" ] || debian $tools || say "going on without:$tools"
+fi
+# A real sshd for tests/clusters; without it the tests of hosts that ssh reaches, and only those, are skipped.
+if [ "$extra" = test ] && ! PATH=$PATH:/usr/sbin command -v sshd >/dev/null 2>&1; then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        say "not root on a Debian: the tests of ssh will be skipped; they want: openssh-server openssh-client"
+    else
+        debian openssh-server openssh-client || say "going on without openssh-server; the tests of ssh will be skipped"
+    fi
 fi
 # Real schedulers for tests/clusters; without them those tests, and only those, are skipped.
 if [ "$extra" = test ]; then

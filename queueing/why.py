@@ -44,6 +44,7 @@ class Cause(StrEnum):
     BEHIND = "behind"
     NEXT = "next"
     REDIS_AWAY = "redis-away"
+    ITS_SCRIPT = "its-script"
     JOB_WAITS = "job-waits"
     NO_JOB = "no-job"
 
@@ -147,6 +148,9 @@ def _queued(found: Situation) -> Iterator[Because]:
         pause = format_duration((run.not_before - now).total_seconds())
         text = f"its last attempt ended with {run.reason or 'a setback'}; it is tried again in {pause}"
         yield Because(cause=Cause.BACKING_OFF, text=text, advice=f"labq logs {short(run.id)}")
+    if run.resources.on is Scheduler.SCRIPT:
+        yield _for_its_script(run)
+        return
     if run.resources.on is not None:
         yield from _for_its_job(found, run.resources.on)
         return
@@ -155,6 +159,13 @@ def _queued(found: Situation) -> Iterator[Because]:
         many = "10,000 or more" if found.ahead >= 10_000 else f"{found.ahead}"
         text = f"{many} queued {'run comes' if found.ahead == 1 else 'runs come'} first in queue {run.queue}"
         yield Because(cause=Cause.BEHIND, text=text, advice=f"labq priority N {short(run.id)} (it has {run.priority})")
+
+
+def _for_its_script(run: Run) -> Because:
+    ended = f" was interrupted ({run.reason})" if run.reason is not None else " has not begun it"
+    text = f"it belongs to a script of {run.owner or 'somebody'} that{ended}; no worker may take it"
+    advice = f"run the script again, with: labq exec --resume {short(run.id)} -- COMMAND"
+    return Because(cause=Cause.ITS_SCRIPT, text=text, advice=advice)
 
 
 def _for_its_job(found: Situation, on: Scheduler) -> Iterator[Because]:

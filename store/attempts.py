@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from store.judged import Judged
-from store.runs import Attempt, Checkpoint, Refusal, Run, Shipped
+from store.runs import Attempt, Checkpoint, Lease, Refusal, Run, Shipped
 from store.spans import outlook_after
-from store.states import ENDED, State
+from store.states import ENDED, Reason, State
 from store.store import Refused, Settlement
 
 
@@ -44,6 +44,25 @@ def settled(run: Run, settlement: Settlement, now: datetime) -> Run:
         history=_with_last(run.history, ended_at=now, ending=settlement.ending),
         judged=_judged(run.judged, settlement.state),
         outlook=None if settlement.state is State.FINISHED else outlook_after(run, settlement.ending, now),
+    )
+
+
+def may_rejoin(run: Run, attempt: int, worker: str) -> bool:
+    """Whether the attempt was given up as lost while its worker could not be heard, and nobody has begun another."""
+    mine = run.attempt == attempt and bool(run.history) and run.history[-1].worker == worker
+    return mine and run.state is State.QUEUED and run.reason is Reason.LOST
+
+
+def rejoined(run: Run, worker: str, until: datetime) -> Run:
+    """The run in the hands of its attempt again, as if that had never been given up."""
+    return replace(
+        run,
+        state=State.RUNNING,
+        reason=None,
+        ending=None,
+        lease=Lease(worker=worker, until=until),
+        not_before=None,
+        history=_with_last(run.history, ended_at=None, ending=None),
     )
 
 

@@ -15,9 +15,11 @@
     │   ├── EngineMissing         an optimizer's library is not installed
     │   ├── SchedulerMissing      this machine has no Slurm or SGE to ask
     │   ├── NoSuchAllocation      no place that a scheduler was asked for is called so
-    │   └── SubmissionRefused     a scheduler said no, in its own words
+    │   ├── SubmissionRefused     a scheduler said no, in its own words
+    │   └── NoBackup              a file is no backup of labq, or one of a newer labq
     ├── Unavailable               a server is away or cannot start; exit code 3
     │   ├── StoreUnavailable      MongoDB does not answer
+    │   │   └── BeingRestored     a backup is being read into this database
     │   ├── DoorbellUnavailable   Redis does not answer
     │   ├── SchedulerUnavailable  a cluster's scheduler does not answer
     │   └── ServerFailed          an embedded server did not come up
@@ -25,6 +27,8 @@
     ├── Superseded                the run has moved on: this attempt may change nothing any more
     ├── NoProposal                an optimizer finds nothing that its constraints allow
     ├── RunFailed                 a run that somebody waited for did not finish
+    ├── BackupDamaged             a backup is cut short, or does not match its SHA-256
+    ├── BackupRunning             somebody else makes a backup of this database just now
     ├── CheckpointDamaged         a stored checkpoint does not match its SHA-256
     └── MailFailed                a message was not accepted
         ├── MailDeferred          try again later
@@ -125,6 +129,10 @@ class SubmissionRefused(UserError):
         super().__init__(text)
 
 
+class NoBackup(UserError):
+    """The file is no backup of labq, or this labq is too old for it."""
+
+
 class Unavailable(LabqError):
     """A server is away."""
 
@@ -133,6 +141,10 @@ class Unavailable(LabqError):
 
 class StoreUnavailable(Unavailable):
     """MongoDB does not answer in time."""
+
+
+class BeingRestored(StoreUnavailable):
+    """A backup is being read into this database, or was until somebody interrupted it."""
 
 
 class DoorbellUnavailable(Unavailable):
@@ -161,6 +173,14 @@ class NoProposal(LabqError):
 
 class RunFailed(LabqError):
     """The run ended without finishing; the text says why."""
+
+
+class BackupDamaged(LabqError):
+    """A backup lacks its end, or something in it is not what was written."""
+
+
+class BackupRunning(LabqError):
+    """Another process makes a backup of this database."""
 
 
 class CheckpointDamaged(LabqError):

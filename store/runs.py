@@ -271,6 +271,11 @@ def has_resumed(run: Run) -> bool:
     return len(run.history) > 1
 
 
+def newest_attempt(run: Run) -> int:
+    """The last that began: one that was refused leaves no line, and numbers are left out after a restore."""
+    return run.history[-1].number if run.history else run.attempt
+
+
 def made_progress(run: Run) -> bool:
     """Whether the current attempt got further than the checkpoint it began with."""
     return run.checkpoint is not None and run.checkpoint.attempt == run.attempt

@@ -4,8 +4,11 @@ from enum import StrEnum
 
 
 class Scheduler(StrEnum):
-    """A cluster's scheduler, or this machine itself."""
+    """A cluster's scheduler, this machine itself, or another one that a login reaches."""
 
     SLURM = "slurm"
     SGE = "sge"
     LOCAL = "local"
+    SSH = "ssh"
+    SCRIPT = "script"
+    """None: a script of somebody's own runs it (`labq exec`, `labq send --start`)."""

@@ -29,6 +29,7 @@ PROTOCOL_VARIABLES = frozenset(
         "PARAMS",
         "EVENTS",
         "CHECKPOINTS",
+        "FILES",
         "RESUME",
         "RESUME_STEP",
         "SCALE",
@@ -44,9 +45,11 @@ class Settings:
 
     home: Path = Path(platformdirs.user_state_dir("labq"))
     mongo_url: str = ""
+    mongo_ca_file: str = ""
     mongo_database: str = "labq"
     mongo_timeout_s: float = 5.0
     redis_url: str = ""
+    redis_ca_file: str = ""
     redis_timeout_s: float = 2.0
     queue: str = "default"
     lease_s: float = 20.0
@@ -97,6 +100,11 @@ class Settings:
     sge_gpus: str = "gpu"
     sge_options: tuple[str, ...] = ()
     sge_template: str = ""
+    hosts: tuple[str, ...] = ()
+    ssh: str = "ssh"
+    ssh_timeout_s: float = 10.0
+    remote_labq: str = "labq"
+    remote_home: str = ""
 
     @property
     def uses_embedded_mongo(self) -> bool:
@@ -146,10 +154,13 @@ class Settings:
 
 DOCS: dict[str, str] = {
     "home": "folder for embedded servers, run directories and mail files",
-    "mongo_url": "MongoDB to use, e.g. mongodb://user:pw@db/?replicaSet=rs0; empty: the embedded one of `labq up`",
+    "mongo_url": "MongoDB to use, e.g. mongodb://user:pw@db/?replicaSet=rs0, or file:PATH that holds the URL; "
+    "empty: the embedded one of `labq up`",
+    "mongo_ca_file": "certificate authority file for a MongoDB with TLS; empty: the system's",
     "mongo_database": "name of the database",
     "mongo_timeout_s": "longest wait for one MongoDB operation",
-    "redis_url": "Redis to use, e.g. rediss://:pw@queue:6379/0; empty: the embedded one of `labq up`",
+    "redis_url": "Redis to use, e.g. rediss://:pw@queue:6379/0, or file:PATH; empty: the embedded one of `labq up`",
+    "redis_ca_file": "certificate authority file for a Redis with TLS (rediss://); empty: the system's",
     "redis_timeout_s": "longest wait for one Redis operation",
     "queue": "queue that enqueue and worker use when none is named",
     "lease_s": "how long a claim lasts without renewal, on MongoDB's clock",
@@ -200,6 +211,11 @@ DOCS: dict[str, str] = {
     "sge_gpus": "SGE's resource for GPUs",
     "sge_options": "further options of qsub",
     "sge_template": "file to be used for deploy/sge.sh.in",
+    "hosts": "machines for --on ssh, as ssh calls them, when --hosts is not given: gpu1, gpu[2-9]",
+    "ssh": "ssh and options of it, such as ssh -F FILE",
+    "ssh_timeout_s": "longest wait for the connection to a host",
+    "remote_labq": "command that starts labq on hosts reached by ssh",
+    "remote_home": "home on hosts reached by ssh; empty: what labq uses there by itself",
 }
 
 SECRETS = frozenset({"smtp_password"})
@@ -296,6 +312,8 @@ def _convert(key: str, value: Any, place: str) -> Any:
         raise BadSettings(f"{place} is no setting{_nearest(key)}")
     if key in CHOICES and value not in CHOICES[key]:
         raise BadSettings(f"{place} is {value!r}; allowed: {', '.join(CHOICES[key])}")
+    if key in SCHEMES and isinstance(value, str) and value.startswith("file:"):
+        place, value = f"{place}: {value}", _first_line(Path(value.removeprefix("file:")).expanduser(), place)
     if key in SCHEMES and isinstance(value, str) and value and not value.startswith(SCHEMES[key]):
         raise BadSettings(f"{place} begins with none of: {', '.join(SCHEMES[key])}")
     try:
@@ -305,6 +323,17 @@ def _convert(key: str, value: Any, place: str) -> Any:
         raise BadSettings(f"{place} is {found}; {error}") from error
 
 
+def _first_line(file: Path, place: str) -> str:
+    """A URL with a password, as secrets of containers and of systemd come."""
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{place} names {file}, which cannot be read: {error}") from error
+    if not lines[0].strip():
+        raise BadSettings(f"{place} names {file}, whose first line is empty; allowed: a URL")
+    return lines[0].strip()
+
+
 def _check_together(settings: Settings) -> None:
     """Settings that are each fine and make no sense together."""
     if settings.renew_s > settings.lease_s / 2:
@@ -312,6 +341,7 @@ def _check_together(settings: Settings) -> None:
             f"renew_s is {settings.renew_s:g}, lease_s {settings.lease_s:g}; renew at least twice a lease"
         )
     _check_rounds(settings)
+    _check_tls(settings)
     if settings.keep_checkpoints < 1:
         raise BadSettings("keep_checkpoints is 0; a run needs at least 1 to go on from")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", settings.queue):
@@ -327,6 +357,19 @@ def _check_together(settings: Settings) -> None:
         raise BadSettings("mail_most_mb is 0; allowed: 1 and more")
     if settings.time_zone and not _is_zone(settings.time_zone):
         raise BadSettings(f"time_zone is {settings.time_zone[:80]!r}; allowed: a name such as Europe/Berlin or UTC")
+
+
+def _check_tls(settings: Settings) -> None:
+    """An authority for a connection that is not encrypted would be a false comfort."""
+    mongo, redis = settings.mongo_url, settings.redis_url
+    if settings.mongo_ca_file and not (mongo.startswith("mongodb+srv://") or re.search(r"[?&](tls|ssl)=true", mongo)):
+        raise BadSettings("mongo_ca_file is set, but mongo_url has no tls=true: mongodb://…/?replicaSet=rs0&tls=true")
+    if settings.redis_ca_file and not redis.startswith("rediss://"):
+        raise BadSettings("redis_ca_file is set, but redis_url does not begin with rediss://")
+    for name in ("mongo_ca_file", "redis_ca_file"):
+        file = getattr(settings, name)
+        if file and not os.access(Path(file).expanduser(), os.R_OK):
+            raise BadSettings(f"{name} is {file!r}, which cannot be read here")
 
 
 def _is_zone(name: str) -> bool:

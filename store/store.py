@@ -219,6 +219,12 @@ class Store(Protocol):
     def renew(self, run_id: str, attempt: int, lease_s: float) -> Wish | None:
         """Extend the lease; return what a person asked for meanwhile."""
 
+    def rejoin(self, run_id: str, attempt: int, worker: str, lease_s: float) -> bool:
+        """Take up again an attempt of this worker that was given up as lost; False unless nobody has begun another.
+
+        For runs that nobody else may claim: their worker goes on however long it was not heard.
+        """
+
     def note_facts(self, run_id: str, attempt: int, facts: dict[str, Any]) -> None:
         """Add facts about the attempt (host, packages, …) to its history."""
 

@@ -13,6 +13,7 @@ from worker.rundir import RunDir
 from worker.sampler import Sampler
 from worker.server_clock import ServerClock
 from worker.shipper import Shipper
+from worker.station import OwnScript
 
 
 class Beside:
@@ -28,6 +29,8 @@ class Beside:
         clock: ServerClock,
         tell: Callable[[Call], None],
         pacing: Pacing,
+        *,
+        own: OwnScript | None = None,
     ) -> None:
         self.shipper = Shipper(
             store,
@@ -39,16 +42,18 @@ class Beside:
             superseded=lambda: tell(Call.SUPERSEDED),
             pacing=pacing,
         )
-        self.sampler = Sampler(store, settings, run, folder.path, gpus)
-        self._disk = DiskWatch(folder.path, lambda: tell(Call.DISK_FULL))
+        self.sampler = Sampler(store, settings, run, folder.path, gpus, own.root if own is not None else None)
+        self._disk = DiskWatch(folder.path, lambda: tell(Call.DISK_FULL)) if own is None else None
 
     def start(self) -> None:
         """Once the child runs."""
         self.shipper.start()
         self.sampler.start()
-        self._disk.start()
+        if self._disk is not None:
+            self._disk.start()
 
     def stop_looking(self) -> None:
         """The child has ended; what it left is still to be shipped: `shipper.finish`."""
-        self._disk.stop()
+        if self._disk is not None:
+            self._disk.stop()
         self.sampler.stop()

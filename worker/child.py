@@ -6,16 +6,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from worker.launch import Launch
 from worker.limits import be_nice
 from worker.linux import dies_with_me
 from worker.tree import descendants
 
+Stream = int | IO[bytes] | None
+Streams = tuple[Stream, Stream, Stream]
 _REAP_S = 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.0005, 0.05
 
@@ -34,7 +37,10 @@ def _prepare(nice: int, enter: Callable[[], None]) -> Callable[[], None]:
 
 
 class Child:
-    """A running child. Start it from the main thread: its death signal is bound to the thread that forks it."""
+    """A running child. Start it from the main thread: its death signal is bound to the thread that forks it.
+
+    `said`: how it ended, where neither exit code nor output tell.
+    """
 
     def __init__(
         self,
@@ -49,17 +55,24 @@ class Child:
         `answer`: where stdout goes when it is not to go with stderr into `output`. Raises OSError, ValueError.
         """
         self.peak_memory_bytes = 0
-        with open(output, "ab") as sink, open(answer or os.devnull, "wb") as told:
+        self.said = ""
+        with self._streams(output, answer) as (told, heard, complained):
             self._process = subprocess.Popen(
                 [*starter, *launch.command],
                 cwd=launch.workdir,
                 env=launch.env,
-                stdin=subprocess.DEVNULL,
-                stdout=told if answer else sink,
-                stderr=sink,
+                stdin=told,
+                stdout=heard,
+                stderr=complained,
                 start_new_session=True,
                 preexec_fn=None if starter else _prepare(launch.nice, enter),
             )
+
+    @contextmanager
+    def _streams(self, output: Path, answer: Path | None, /) -> Iterator[Streams]:
+        """stdin, stdout and stderr of the command."""
+        with open(output, "ab") as sink, open(answer or os.devnull, "wb") as told:
+            yield subprocess.DEVNULL, told if answer else sink, sink
 
     @property
     def pid(self) -> int:
@@ -79,6 +92,9 @@ class Child:
             if pid:
                 self._process.returncode = os.waitstatus_to_exitcode(status)
                 self.peak_memory_bytes = _peak_memory_bytes(usage)
+
+    def ended(self) -> None:
+        """It and all that it started are dead: what is left of its words goes to `output`."""
 
     def terminate(self) -> None:
         """Ask the whole process group to leave: a shell does not pass SIGTERM on to what it started."""

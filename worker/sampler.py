@@ -24,9 +24,12 @@ _FIRST_S = 1.0
 
 
 class Sampler:
-    """Looks at the descendants of this process. `peaks` is the most it has seen."""
+    """Looks at the descendants of this process, or of `root`. `peaks` is the most it has seen."""
 
-    def __init__(self, store: Store, settings: Settings, run: Run, folder: Path, gpus: Sequence[Gpu]) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, run: Run, folder: Path, gpus: Sequence[Gpu], root: int | None = None
+    ) -> None:
+        self._root = root or os.getpid()
         self._store, self._settings, self._run, self._folder = store, settings, run, folder
         self._gpus = tuple(gpu for gpu in gpus if gpu.total_bytes is not None)
         self.peaks = Peaks()
@@ -58,7 +61,7 @@ class Sampler:
 
     def look(self) -> None:
         """Once. Raises LabqError, OSError."""
-        use = self._monotonic(tree_use(os.getpid()))
+        use = self._monotonic(tree_use(self._root))
         sample = Sample(
             run=self._run.id,
             attempt=self._run.attempt,

@@ -51,6 +51,7 @@ from worker.pacing import Pacing
 from worker.preflight import examine, missing, needs, shortage
 from worker.results import BadResult, append_results, plan_result, read_results
 from worker.rundir import RunDir, beginning, make_run_dir, promises
+from worker.script.ending import write_ending
 from worker.server_clock import ServerClock
 from worker.station import Station
 from worker.templates import write_copies
@@ -61,6 +62,7 @@ T = TypeVar("T")
 TAIL_BYTES = 64 * 1024
 _RETRY_S = 0.5
 _OTHERS_FIRST_S = 15.0
+_FOR_EVER_S = 10 * 366 * 86400.0
 
 
 class Supervisor:
@@ -69,7 +71,7 @@ class Supervisor:
     def __init__(self, station: Station, claimed: Claimed) -> None:
         self._store, self._doorbell, self._settings = station.store, station.doorbell, station.settings
         self._worker, self._requests = station.worker, station.requests
-        self._packages, self._proven = station.packages, station.proven
+        self._packages, self._proven, self._own = station.packages, station.proven, station.own
         self._run, self._gpus, self._objection = claimed.run, claimed.gpus, claimed.objection
         self._clock = ServerClock(self._run.history[-1].started_at)  # it was claimed this moment
         self._term = station.term
@@ -84,7 +86,7 @@ class Supervisor:
         self._keeper = Keeper(
             self._store,
             self._doorbell,
-            self._settings,
+            self._settings if self._own is None else replace(self._settings, outage_grace_s=_FOR_EVER_S),
             self._worker,
             self._run,
             self._watch.on_call,
@@ -127,7 +129,7 @@ class Supervisor:
                 say("superseded", run=self._run.id, attempt=self._run.attempt)
             self._watch.limit.close()
             self._release_gpus()
-            if folder is not None:
+            if folder is not None and (self._own is None or self._settled):
                 folder.remove()
             self._requests.hold()
         return Outcome.TIME_OVER if self._watch.time_is_over else Outcome.RAN
@@ -158,6 +160,8 @@ class Supervisor:
         siblings = self._until_answered(lambda: self._store.peaks(self._run.experiment))
         if self._term.span() is not None:
             self._pacing.learn(together(self._until_answered(lambda: self._store.paces(self._run.experiment))))
+        if self._own is not None:
+            return make_run_dir(self._own.runs_dir, self._run)
         runs_dir, floor_bytes = self._settings.runs_dir, self._settings.disk_floor_mb * 10**6
         with beginning(runs_dir):
             needed = needs(self._run, siblings, floor_bytes, alone=not promises(runs_dir))
@@ -199,7 +203,8 @@ class Supervisor:
             self._until_answered(lambda: write_copies(self._store, self._run, folder))
             launch = plan(self._run, folder, os.environ, resume, self._gpus.gpus)
             starter = () if isinstance(self._watch.limit, Cgroup) else self._proven.starter(launch)
-            child = Child(launch, folder.output, self._watch.limit.enter, starter)
+            make_child = Child if self._own is None else self._own.make_child
+            child = make_child(launch, folder.output, self._watch.limit.enter, starter)
         except ValueError as error:
             return Ending(reason=Reason.REFUSED, message=f"cannot be started: {error}")
         except OSError as error:
@@ -214,10 +219,11 @@ class Supervisor:
             self._settings,
             self._run,
             folder,
-            self._gpus.gpus,
+            self._gpus.gpus if self._own is None else self._own.gpus,
             self._clock,
             self._watch.on_call,
             self._pacing,
+            own=self._own,
         )
         beside.start()
         self._note_packages(launch)
@@ -228,6 +234,7 @@ class Supervisor:
         started_at, watch = time.monotonic(), self._watch
         exit_code = watch.until_ended(child, self._keeper, started_at)
         peak_bytes = max(child.peak_memory_bytes, sweep_descendants().peak_memory_bytes)
+        child.ended()
         bad_result = ""
         if exit_code == 0 and self._run.task.result and not watch.interfered and not watch.superseded:
             try:
@@ -240,8 +247,7 @@ class Supervisor:
         beside.stop_looking()
         if watch.superseded:
             return None
-        if not beside.shipper.finish(self._patience_s(), lambda: self._requests.hurry):
-            return Ending(reason=Reason.DRAINED, message="not all of it could be stored: MongoDB was away")
+        all_is_stored = beside.shipper.finish(self._patience_s(), lambda: self._requests.hurry)
         ending = classify(
             stopped_for=watch.stop_for if watch.interfered or exit_code in TERMINATED else None,
             exit_code=exit_code,
@@ -252,12 +258,18 @@ class Supervisor:
         )
         if bad_result and ending.reason in (None, Reason.ERROR):
             ending = replace(ending, reason=Reason.ERROR, message=bad_result)
+        if child.said and watch.stop_for is None:
+            ending = replace(ending, reason=Reason.ERROR, message=child.said, exit_code=None, signal=None)
         if ending.reason is Reason.OUT_OF_MEMORY and watch.memory_said:
             ending = replace(ending, message=watch.memory_said)
         if ending.reason is Reason.DRAINED and watch.time_is_over:
             ending = replace(ending, message=f"the time of its worker was over ({self._leaving.allocation})")
         ending = replace(ending, pace=self._pacing.pace())
         say("ended", run=self._run.id, attempt=self._run.attempt, reason=ending.reason, exit_code=exit_code)
+        if self._own is not None:
+            write_ending(folder, ending)
+        if not all_is_stored:
+            return Ending(reason=Reason.DRAINED, message="not all of it could be stored: MongoDB was away")
         return ending
 
     def _extract(self, main: Launch, folder: RunDir, started_at: float) -> tuple[int, str, int]:
@@ -343,7 +355,8 @@ class Supervisor:
 
     def _patience_s(self) -> float:
         """How long to wait for a MongoDB that is away: the outage grace, or as long as this worker has time."""
-        return self._leaving.patience_s(self._settings.outage_grace_s)
+        most_s = self._settings.outage_grace_s if self._own is None else self._own.patience_s()
+        return self._leaving.patience_s(most_s)
 
     def _note_pace(self, ending: Ending) -> None:
         """What this attempt tells its siblings. Nobody waits for it."""

@@ -5,6 +5,7 @@ from notify.words import cause_words, duration, number, ordinal, took_s, wrapped
 from store.findings import Disease, Finding
 from store.notices import Notice
 from store.runs import Run, short
+from store.schedulers import Scheduler
 from store.states import Reason
 
 _LONGEST_CAUSE = 90
@@ -64,6 +65,8 @@ def retry_words(story: Story) -> str:
         return ""
     if told.went_on:
         return "running again"
+    if story.run.resources.on is Scheduler.SCRIPT:
+        return "waits for its script" if told.again else ""
     if not told.again:
         return "not retried"
     if not told.setback:

@@ -10,7 +10,8 @@ from notify.words import attempt_of, cause_words, count, duration, host_of, mome
 from store.findings import Severity
 from store.notices import Notice
 from store.occasions import Occasion
-from store.runs import Attempt
+from store.runs import Attempt, short
+from store.schedulers import Scheduler
 from store.states import Reason, State
 
 LONGEST_SUBJECT = 150
@@ -293,6 +294,8 @@ def _what_follows(story: Story) -> str:
     point = f"from its checkpoint at step {run.checkpoint.step:,}" if run.checkpoint else "from the beginning"
     if told.went_on:
         return "It has been started again since then."
+    if run.resources.on is Scheduler.SCRIPT:
+        return f"It goes on {point} when its script is run again: labq exec --resume {short(run.id)} -- COMMAND"
     if told.again:
         pause_s = (told.at - story.now).total_seconds() if told.at is not None else 0.0
         when = f"in {duration(pause_s)}" if pause_s >= 1 else "as soon as a worker is free"

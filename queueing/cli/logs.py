@@ -6,7 +6,7 @@ import time
 
 from queueing.cli.context import opened_store, print_json
 from store.errors import ExitCode, UserError
-from store.runs import Run
+from store.runs import Run, newest_attempt
 from store.states import ENDED
 from store.store import Store
 
@@ -20,7 +20,7 @@ def logs(options: argparse.Namespace) -> int:
         if options.attempt is not None and not 1 <= options.attempt <= run.attempt:
             known = f"has the attempts 1 to {run.attempt}" if run.attempt else "has not been tried yet"
             raise UserError(f"run {run.id} {known}; there is no attempt {options.attempt}")
-        attempt = options.attempt or run.attempt
+        attempt = options.attempt or newest_attempt(run)
         if options.json:
             data = b"".join(chunk.data for chunk in store.log(run.id, attempt))
             print_json({"run": run.id, "attempt": attempt, "output": data.decode(errors="replace")})

@@ -5,9 +5,10 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
-from queueing.cli.places_options import own_job_options, scale_options, workers_actions
+from queueing.cli.places_options import own_job_options, scale_options, tunnel_options, workers_actions
 from queueing.cli.plot_options import plot_options, report_options
 from queueing.cli.results_options import results_options
+from queueing.cli.script_options import exec_options, send_options
 
 _Option = Callable[[argparse.ArgumentParser], None]
 
@@ -50,7 +51,12 @@ def _servers(verb: _Verb) -> None:
     verb("up", "queueing.cli.servers:up", "start the embedded servers of this user")
     verb("down", "queueing.cli.servers:down", "stop the embedded servers; the data stays")
     verb("doctor", "worker.leftovers:doctor", "say what is running, where the data is, and what is wrong", _doctor)
+    verb("backup", "queueing.cli.backup:backup", "write the whole database into a file, while runs go on", _backup)
+    verb("restore", "queueing.cli.backup:restore", "read a backup back into an empty database", _restore)
     verb("config", "queueing.cli.config:config", "show each setting, its value and where it comes from")
+    verb(
+        "tunnel", "worker.tunnel.cli:tunnel", "lead machines to servers that they cannot reach, by ssh", tunnel_options
+    )
     verb("demo", "worker.demo.cli:demo", "see all of it in about a minute, in a temporary place", _demo)
 
 
@@ -65,6 +71,8 @@ def _work(verb: _Verb) -> None:
         own_job_options,
     )
     verb("worker", "worker.cli:worker", "pull runs and carry them out", _worker)
+    verb("exec", "worker.script.cli:exec_command", "run a command of your own script as a run", exec_options)
+    verb("send", "queueing.cli.send:send", "report from a script without Python", send_options)
     verb(
         "scale",
         "worker.cluster.scale_cli:scale",
@@ -128,6 +136,8 @@ def _changing(verb: _Verb) -> None:
 
 def whole(arguments: list[str]) -> list[str]:
     """`--sort -val_loss` as `--sort=-val_loss`: argparse would take what begins with a dash for an option."""
+    if arguments[:1] == ["exec"]:
+        return arguments  # what follows is somebody else's command
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1] == "--sort" and argument.startswith("-") and not argument.startswith("--"):
@@ -340,6 +350,18 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deep", action="store_true", help="also read every stored checkpoint and compare its SHA-256 (slow)"
     )
+
+
+def _backup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("to", metavar="FILE|FOLDER", nargs="?", help="a folder: under a name with the time")
+    parser.add_argument("--keep", type=_positive, metavar="N", help="with a folder: remove all but the newest N")
+    parser.add_argument("--check", metavar="FILE", help="instead: read a backup and compare it with its SHA-256")
+
+
+def _restore(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="what `labq backup` has written")
+    parser.add_argument("--into", metavar="NAME", help="into this database of the same server")
+    parser.add_argument("--replace", action="store_true", help="delete what is in the database")
 
 
 def _top(parser: argparse.ArgumentParser) -> None:

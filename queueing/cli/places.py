@@ -40,7 +40,7 @@ def places_table(allocations: Sequence[Allocation]) -> "Table":
             _from_to([each.id for each in alike]),
             f"{one.scheduler} {_from_to([each.job for each in alike])}".strip(),
             str(one.phase),
-            offers_words(one.offers),
+            offers_words(one.offers) if one.offers.cpus else "what there is",
             one.node,
             one.says if one.run is None else f"run {short(one.run)} {one.says}",
         )

@@ -4,23 +4,58 @@ import argparse
 import re
 
 SCHEDULERS = ("slurm", "sge", "local")
+EVERYWHERE = (*SCHEDULERS, "ssh")
 
 
 def workers_actions(parser: argparse.ArgumentParser) -> None:
     """`labq workers` alone lists them."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=False)
     start = _action(
-        actions, "start", "worker.cluster.cli:start", "start workers as jobs of a cluster, or in the background here"
+        actions,
+        "start",
+        "worker.cluster.cli:start",
+        "start workers as jobs of a cluster, on other machines by ssh, or in the background here",
     )
-    on_option(start, "where: jobs of Slurm or SGE, or processes of this machine", required=True)
-    start.add_argument("-n", "--count", type=_count, default=1, metavar="N", help="how many (default 1)")
+    on_option(start, "where: jobs of Slurm or SGE, machines by ssh, this machine", EVERYWHERE, required=True)
+    start.add_argument(
+        "-n", "--count", type=_count, default=1, metavar="N", help="how many, on each host of ssh (default 1)"
+    )
+    host_options(start)
+    start.add_argument("--more", action="store_true", help="with ssh: also where there are so many already")
     place_options(start)
-    start.add_argument("--dry-run", action="store_true", help="print the batch script, submit nothing")
+    start.add_argument(
+        "--dry-run", action="store_true", help="print the script and what would be called, start nothing"
+    )
     stop = _action(actions, "stop", "worker.cluster.cli:stop", "let workers leave that were started so")
-    stop.add_argument("which", metavar="ID", nargs="*", help="places, submissions, jobs or workers")
-    on_option(stop, "all that were started there")
+    stop.add_argument("which", metavar="ID", nargs="*", help="places, submissions, jobs, hosts of ssh, or workers")
+    on_option(stop, "all that were started there", EVERYWHERE)
     stop.add_argument("--all", action="store_true", help="all that you started, wherever")
     stop.add_argument("--now", action="store_true", help="runs checkpoint and go back to the queue, not end first")
+
+    examine = _action(
+        actions, "doctor", "worker.health.cli:doctor", "say whether workers could work, here or on other machines"
+    )
+    host_options(examine, optional=True)
+    # The other end of ssh: no verb for people, so it has no help.
+    far = actions.add_parser("far", allow_abbrev=False)
+    far.set_defaults(target="worker.cluster.far:far")
+
+
+def host_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    """Machines that ssh reaches, and labq there. `optional`: `--hosts` alone means those of the setting."""
+    words = "such as gpu1,gpu[3-9] (default: the setting hosts)"
+    if optional:
+        parser.add_argument("--hosts", metavar="HOSTS", nargs="?", const="", help=words)
+    else:
+        parser.add_argument("--hosts", metavar="HOSTS", help=words)
+    parser.add_argument("--labq", metavar="COMMAND", help="how labq starts there (default: remote_labq)")
+
+
+def tunnel_options(parser: argparse.ArgumentParser) -> None:
+    """`labq tunnel`."""
+    host_options(parser)
+    parser.add_argument("--list", action="store_true", help="list the tunnels that are kept from here")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be called")
 
 
 def own_job_options(parser: argparse.ArgumentParser) -> None:
@@ -53,9 +88,11 @@ def _action(
     return added
 
 
-def on_option(parser: argparse.ArgumentParser, summary: str, *, required: bool = False) -> None:
+def on_option(
+    parser: argparse.ArgumentParser, summary: str, choices: tuple[str, ...] = SCHEDULERS, *, required: bool = False
+) -> None:
     """`--on slurm`."""
-    parser.add_argument("--on", choices=SCHEDULERS, required=required, metavar="|".join(SCHEDULERS), help=summary)
+    parser.add_argument("--on", choices=choices, required=required, metavar="|".join(choices), help=summary)
 
 
 def place_options(parser: argparse.ArgumentParser) -> None:

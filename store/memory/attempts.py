@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from store.attempts import began, settled
+from store.attempts import began, may_rejoin, rejoined, settled
 from store.errors import CheckpointDamaged, StoreFailed, Superseded
 from store.files import open_regular
 from store.memory.runs import Runs
@@ -84,6 +84,16 @@ class Attempts(Runs):
             assert run.lease is not None
             lease = replace(run.lease, until=self.now() + timedelta(seconds=lease_s))
             return self._put(replace(run, lease=lease)).wish
+
+    def rejoin(self, run_id: str, attempt: int, worker: str, lease_s: float) -> bool:
+        """Take up again an attempt that was given up as lost, unless somebody has begun another."""
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None or not may_rejoin(run, attempt, worker):
+                return False
+            self._put(rejoined(run, worker, self.now() + timedelta(seconds=lease_s)))
+            self._record(run, "rejoined")
+            return True
 
     def note_facts(self, run_id: str, attempt: int, facts: dict[str, Any]) -> None:
         """Add facts about the attempt to its line of history."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pymongo
 from pydantic import ValidationError
 from pymongo import ReturnDocument
 
-from store.attempts import began, settled
+from store.attempts import began, may_rejoin, rejoined, settled
 from store.errors import StoreFailed, Superseded
 from store.logbook import warn
 from store.metrics import Shipment
@@ -32,6 +32,7 @@ _SETTLED = (
     "state", "reason", "ending", "setbacks", "lease", "wish", "not_before", "ended_at", "remark", "refusals", "history",
     "judged", "outlook",
 )  # fmt: skip
+_REJOINED = ("state", "reason", "ending", "lease", "not_before", "history")
 _TRIES = 50
 """How often another worker may be quicker before this one looks again later."""
 
@@ -160,6 +161,21 @@ class Attempts(Runs, History, Timed):
         if document is None:
             raise _superseded(run_id, attempt)
         return Wish(document["wish"]) if document["wish"] else None
+
+    @guarded
+    def rejoin(self, run_id: str, attempt: int, worker: str, lease_s: float) -> bool:
+        """Take up again an attempt that was given up as lost, unless somebody has begun another."""
+
+        def work(session: Session) -> bool:
+            loaded = self._load({"_id": run_id}, session)
+            if loaded is None or not may_rejoin(loaded[0], attempt, worker):
+                return False
+            run, now = loaded
+            self._save(rejoined(run, worker, now + timedelta(seconds=lease_s)), _REJOINED, session)
+            self._audit(run, "rejoined", now, session)
+            return True
+
+        return self.in_transaction(work)
 
     @guarded
     def note_facts(self, run_id: str, attempt: int, facts: dict[str, Any]) -> None:

@@ -86,6 +86,8 @@ class Checkpoints(Samples, Uploads):
 
     def _prune(self, newest: Checkpoint, keep: int) -> None:
         """Forget all but those worth keeping, and uploads that were never finished. What is pointed to always stays."""
+        if self._is_backed_up():
+            return  # the next checkpoint does it
         others = [checkpoint for checkpoint in self.checkpoints(newest.run) if checkpoint.id != newest.id]
         kept = worth_keeping([newest, *others], keep)
         gone = [old for old in others if old.id not in kept]

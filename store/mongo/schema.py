@@ -9,7 +9,7 @@ from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from store.allocations import KEEP_S, Phase
-from store.errors import StoreFailed
+from store.errors import BeingRestored, StoreFailed
 from store.logbook import say
 from store.mongo.client import Document, guarded
 from store.mongo.findings import tell_all_runs
@@ -181,9 +181,20 @@ VALIDATORS: dict[str, dict[str, Any]] = {
 
 @guarded
 def ensure_schema(database: Database[Document]) -> None:
-    """Create what is missing; refuse a database that a newer labq has changed. Safe to run twice at once."""
-    found = database["meta"].find_one({"_id": "schema"})
-    version = found["version"] if found else 0
+    """Create what is missing; refuse a database that a newer labq has changed, or that is half restored. Safe to run
+    twice at once."""
+    known = {one["_id"]: one for one in database["meta"].find({"_id": {"$in": ["schema", "restore"]}})}
+    if "restore" in known:
+        raise BeingRestored(
+            f"database {database.name} is being restored from {known['restore']['file']}; if that was interrupted: "
+            f"labq restore {known['restore']['file']}"
+        )
+    found = known.get("schema")
+    make_schema(database, found["version"] if found else 0)
+
+
+def make_schema(database: Database[Document], version: int) -> None:
+    """Bring a database from this version to ours."""
     if version > VERSION:
         raise StoreFailed(f"database {database.name} has schema {version}, this labq knows {VERSION}: upgrade labq")
     if version == VERSION:

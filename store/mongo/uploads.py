@@ -51,7 +51,7 @@ MARKS: dict[str, str] = {Bucket.CHECKPOINTS: "uploads", Bucket.ARTIFACTS: "artif
 HELD: Document = {"$or": [{"state": State.RUNNING.value}, {IMPORTING: {"$exists": True}}]}
 
 
-class _Upload(StrEnum):
+class UploadState(StrEnum):
     """OPEN: being written. KEPT: whole, and pointed to. DOOMED: nobody may write or read it, it is being deleted."""
 
     OPEN = "open"
@@ -95,7 +95,7 @@ class Uploads(Connected):
         """All bytes, as long as the attempt holds its run. Raises Superseded, OSError."""
         mark: Document = {"_id": str(file_id := ObjectId()), "run": run_id, "attempt": attempt}
         with open_regular(path) as source:
-            self._marks(bucket).insert_one({**mark, "state": _Upload.OPEN})
+            self._marks(bucket).insert_one({**mark, "state": UploadState.OPEN})
             digest, size_bytes = hashlib.sha256(), 0
             try:
                 for block in _blocks(source):
@@ -123,7 +123,7 @@ class Uploads(Connected):
     def _keep(self, stored: Stored, name: str, metadata: Document, now: datetime, session: Session) -> None:
         """From here on it is a file. In one transaction with what points to it, and with the check whose run it is."""
         mark = {"_id": str(stored.id), "run": metadata["run"], "attempt": metadata["attempt"]}
-        self._hold(stored.bucket, mark, {"state": _Upload.KEPT}, session)
+        self._hold(stored.bucket, mark, {"state": UploadState.KEPT}, session)
         if stored.bucket is Bucket.ARTIFACTS:
             self._marks(stored.bucket).delete_one({"_id": mark["_id"]}, session=session)
         file = {
@@ -133,7 +133,7 @@ class Uploads(Connected):
         self.database[f"{stored.bucket}.files"].insert_one(file, session=session)
 
     def _hold(self, bucket: Bucket, mark: Document, change: Document, session: Session) -> None:
-        held = {"_id": mark["_id"], "state": _Upload.OPEN}
+        held = {"_id": mark["_id"], "state": UploadState.OPEN}
         if not self._marks(bucket).update_one(held, {"$set": change}, session=session).matched_count:
             raise Superseded(f"run {mark['run']}: the upload of attempt {mark['attempt']} was cleared away")
 
@@ -147,21 +147,28 @@ class Uploads(Connected):
         """In one transaction with whatever stops pointing to these files (by id: run and attempt); `_forget` or `tidy`
         deletes them later."""
         for file_id, (run, attempt) in owners.items():
-            mark = {"run": run, "attempt": attempt, "state": _Upload.DOOMED}
+            mark = {"run": run, "attempt": attempt, "state": UploadState.DOOMED}
             self._marks(bucket).update_one({"_id": file_id}, {"$set": mark}, upsert=True, session=session)
 
     def _forget(self, bucket: Bucket, file_id: str, deadline: float | None = None) -> bool:
         """Whether all of it is gone by then. Its mark goes last: cut short, it is found again."""
         self._stop_writing(bucket, file_id)
+        if self._is_backed_up():
+            return False
         self.database[f"{bucket}.files"].delete_one({"_id": ObjectId(file_id)})
         if not self._delete_chunks(bucket, ObjectId(file_id), deadline):
             return False
         self._marks(bucket).delete_one({"_id": file_id})
         return True
 
+    def _is_backed_up(self) -> bool:
+        """Somebody makes a backup: it has read what points to files, and reads the files last."""
+        held = {"_id": "backup", "$expr": {"$gt": ["$until", "$$NOW"]}}
+        return self.database["locks"].find_one(held, {"_id": 1}) is not None
+
     def _stop_writing(self, bucket: Bucket, file_id: str) -> None:
         """Whoever still writes it cannot any more."""
-        self._marks(bucket).update_one({"_id": file_id}, {"$set": {"state": _Upload.DOOMED}})
+        self._marks(bucket).update_one({"_id": file_id}, {"$set": {"state": UploadState.DOOMED}})
 
     def _delete_chunks(self, bucket: Bucket, file_id: ObjectId, deadline: float | None) -> bool:
         chunks = self.database[f"{bucket}.chunks"]
@@ -173,12 +180,14 @@ class Uploads(Connected):
 
     def _abandoned(self, bucket: Bucket) -> list[str]:
         """Files that are being deleted, and those that no living attempt is writing."""
-        loose = {"state": {"$in": [_Upload.OPEN, _Upload.DOOMED]}}
+        loose = {"state": {"$in": [UploadState.OPEN, UploadState.DOOMED]}}
         marks = list(self._marks(bucket).find(loose))
         running = {"_id": {"$in": [mark["run"] for mark in marks]}, **HELD}
         held = {run["_id"]: run["attempt"] for run in self.database["runs"].find(running, {"attempt": 1})}
         return [
-            mark["_id"] for mark in marks if mark["state"] == _Upload.DOOMED or held.get(mark["run"]) != mark["attempt"]
+            mark["_id"]
+            for mark in marks
+            if mark["state"] == UploadState.DOOMED or held.get(mark["run"]) != mark["attempt"]
         ]
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from lab import Lab
-from processes import ClusterMissing
+from processes import ClusterMissing, until
+from pymongo.errors import PyMongoError
 from sge_cluster import SgeCluster
 from slurm_cluster import SlurmCluster
+from ssh_hosts import NAMES, SshHosts
 
 from store.errors import ServerFailed
 
@@ -91,9 +94,43 @@ def sge_lab(lab: Lab, sge: SgeCluster) -> Iterator[Lab]:
     sge.clear()
 
 
+@pytest.fixture(scope="module")
+def shared_hosts(shared_lab: Lab) -> Iterator[SshHosts]:
+    try:
+        made = SshHosts(shared_lab)
+    except ClusterMissing as error:
+        pytest.skip(f"NO SSHD HERE: {error}")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def hosts(lab: Lab, shared_hosts: SshHosts) -> Iterator[SshHosts]:
+    """Two machines that reach the servers of the lab, whose `labq` reaches them. Whatever a test left there ends."""
+    servers = {name: value for name, value in shared_hosts.net.env.items() if name != "LABQ_HOME"}
+    env = {**shared_hosts.env, **servers}
+    try:
+        for name in NAMES:
+            shared_hosts.start(name)
+        for _ in _with(lab, env, "LABQ_"):
+            yield shared_hosts
+    finally:
+        shared_hosts.net.heal()
+        for name in NAMES:
+            shared_hosts.switch_off(name)
+        shared_hosts.close_connections()
+
+
+def _emptied(lab: Lab, collection: str) -> bool:
+    """On a busy machine MongoDB may not answer in time."""
+    with suppress(PyMongoError):
+        return lab.store.database[collection].delete_many({}).acknowledged
+    return False
+
+
 def _with(lab: Lab, env: dict[str, str], prefix: str) -> Iterator[Lab]:
     for left_over in ("workers", "allocations", "locks", "runs"):
-        lab.store.database[left_over].delete_many({})
+        until(lambda name=left_over: _emptied(lab, name), 60, f"nothing in {left_over}")
     (lab.home / "processes.log").unlink(missing_ok=True)
     before = dict(lab.env)
     lab.env |= {name: value for name, value in env.items() if name.startswith(prefix)}

@@ -452,6 +452,37 @@ class TestStoreContract:
             store.settle(found.id, found.attempt, Settlement(state=State.QUEUED), only_expired=True)
         assert store.run(run.id).state is State.RUNNING
 
+    def test_an_attempt_given_up_as_lost_goes_on_when_nobody_has_begun_another(self, store: Store) -> None:
+        run = claimed(store)
+        store.begin(run.id, 1, None, {"host": "here"})
+        store.ship(run.id, 1, shipment(0, [0.5], first_line=1, first_index=0), {})
+        lost = Settlement(state=State.QUEUED, reason=Reason.LOST, ending=Ending(reason=Reason.LOST), setbacks=1)
+        store.settle(run.id, 1, lost)
+        assert not store.rejoin(run.id, 1, OTHER.name, LONG_S)
+        assert store.rejoin(run.id, 1, WORKER.name, LONG_S)
+        again = store.run(run.id)
+        assert (again.state, again.attempt, again.reason, again.ending) == (State.RUNNING, 1, None, None)
+        assert (again.history[0].ended_at, again.history[0].facts) == (None, {"host": "here"})
+        assert [event.event for event in store.events(run.id)][-1] == "rejoined"
+        store.ship(run.id, 1, shipment(10, [0.4], first_line=2, first_index=1), {})
+        assert store.series(run.id, "loss").values == (0.5, 0.4)
+        assert not store.rejoin(run.id, 1, WORKER.name, LONG_S)
+
+    @pytest.mark.parametrize("reason", [Reason.DRAINED, Reason.ERROR])
+    def test_an_attempt_that_ended_otherwise_is_over(self, store: Store, reason: Reason) -> None:
+        run = claimed(store)
+        store.settle(run.id, 1, Settlement(state=State.QUEUED, reason=reason))
+        assert not store.rejoin(run.id, 1, WORKER.name, LONG_S)
+
+    def test_an_attempt_that_another_has_followed_is_over(self, store: Store) -> None:
+        run = claimed(store)
+        store.settle(run.id, 1, Settlement(state=State.QUEUED, reason=Reason.LOST))
+        assert store.claim(OTHER, LONG_S) is not None
+        assert not store.rejoin(run.id, 1, WORKER.name, LONG_S)
+        store.settle(run.id, 2, Settlement(state=State.QUEUED, reason=Reason.LOST))
+        assert not store.rejoin(run.id, 1, WORKER.name, LONG_S)
+        assert not store.rejoin("nosuchrun", 1, WORKER.name, LONG_S)
+
     def test_settling_ends_the_run_and_owes_the_event_at_once(self, store: Store) -> None:
         run = claimed(store)
         ending = Ending(reason=Reason.ERROR, exit_code=3, message="boom")

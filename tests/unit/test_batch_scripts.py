@@ -22,6 +22,7 @@ from worker.cluster.script import (
     sge_time,
     slurm_script,
     slurm_time,
+    ssh_script,
 )  # fmt: skip
 
 GOLDEN = Path(__file__).parent / "golden_scripts"
@@ -56,6 +57,8 @@ SCRIPTS = {
     "sge_rich": _sge(replace(RICH, options=("-m n",), constraint="arch=lx-amd64")),
     "sge_one_each": _sge(PLAIN, ONE_EACH),
     "local_plain": local_script(replace(PLAIN, time_s=None), BATCH),
+    "ssh_plain": ssh_script(replace(PLAIN, time_s=None, cpus=0, gpus_limited=False), BATCH),
+    "ssh_rich": ssh_script(replace(RICH, gpu_kind=""), BATCH),
 }
 
 
@@ -74,7 +77,7 @@ def test_a_shell_can_read_it(name: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-@pytest.mark.parametrize("name", [name for name in SCRIPTS if not name.startswith("local")])
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if not name.startswith(("local", "ssh"))])
 def test_shellcheck_has_nothing_to_say(name: str) -> None:
     done = subprocess.run(["shellcheck", "-e", "SC1090", "-"], input=SCRIPTS[name], capture_output=True, text=True)
     assert done.stdout == ""

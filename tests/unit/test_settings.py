@@ -117,3 +117,72 @@ def test_chat_targets_of_user_and_project_add_up_and_show_no_token(
     assert text == "ntfy:phone = ntfys://********, slack:lab = file:~/.slack"
     from_variable = load(tmp_path, {"LABQ_NOTIFY_TARGETS": '{"ntfy:phone": "env:PHONE"}'}).settings
     assert from_variable.notify_targets == {"ntfy:phone": "env:PHONE", "slack:lab": "file:~/.slack"}
+
+
+def test_a_url_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    secret = tmp_path / "mongo_url"
+    secret.write_text("mongodb://labq:pw@db/?replicaSet=rs0\n")
+    (tmp_path / "labq.toml").write_text(f'mongo_url = "file:{secret}"\n')
+    loaded = load(tmp_path, {})
+    assert loaded.settings.mongo_url == "mongodb://labq:pw@db/?replicaSet=rs0"
+    assert "pw" not in shown("mongo_url", loaded.settings.mongo_url)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "which cannot be read"),
+        ("\nmongodb://db/", "whose first line is empty; allowed: a URL"),
+        ("http://db/", "begins with none of: mongodb://, mongodb+srv://"),
+    ],
+)
+def test_a_file_without_a_url_is_named(tmp_path: Path, content: str | None, says: str) -> None:
+    secret = tmp_path / "url"
+    if content is not None:
+        secret.write_text(content)
+    with pytest.raises(BadSettings) as caught:
+        load(tmp_path, {"LABQ_MONGO_URL": f"file:{secret}"})
+    assert says in str(caught.value)
+    assert str(secret) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("mongodb://db/?replicaSet=rs0&tls=true", "mongodb://db/?replicaSet=rs0&tls=true&tlsCAFile="),
+        ("mongodb+srv://db", "mongodb+srv://db/?tlsCAFile="),
+        ("mongodb+srv://db/", "mongodb+srv://db/?tlsCAFile="),
+    ],
+)
+def test_an_authority_goes_with_the_url(tmp_path: Path, url: str, expected: str) -> None:
+    """Jobs of clusters and other programmes are handed the URL alone."""
+    from store.connect import mongo_url, redis_url
+
+    authority = tmp_path / "a lab's ca.pem"
+    authority.touch()
+    chosen = load(
+        tmp_path,
+        {
+            "LABQ_MONGO_URL": url,
+            "LABQ_MONGO_CA_FILE": str(authority),
+            "LABQ_REDIS_URL": "rediss://queue:6379/0",
+            "LABQ_REDIS_CA_FILE": str(authority),
+        },
+    ).settings
+    assert mongo_url(chosen).startswith(expected)
+    assert mongo_url(chosen).endswith("a%20lab%27s%20ca.pem")
+    assert redis_url(chosen).startswith("rediss://queue:6379/0?ssl_ca_certs=")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"LABQ_MONGO_CA_FILE": "ca.pem", "LABQ_MONGO_URL": "mongodb://db/?replicaSet=rs0"}, "no tls=true"),
+        ({"LABQ_MONGO_CA_FILE": "ca.pem"}, "no tls=true"),
+        ({"LABQ_REDIS_CA_FILE": "ca.pem", "LABQ_REDIS_URL": "redis://q/0"}, "does not begin with rediss://"),
+        ({"LABQ_REDIS_CA_FILE": "/no/ca.pem", "LABQ_REDIS_URL": "rediss://q/0"}, "which cannot be read here"),
+    ],
+)
+def test_an_authority_without_encryption_is_refused(tmp_path: Path, settings: dict[str, str], says: str) -> None:
+    with pytest.raises(BadSettings, match=says):
+        load(tmp_path, settings)

@@ -102,6 +102,11 @@ SITUATIONS: dict[str, tuple[Situation, list[Cause], str]] = {
         [Cause.JOB_WAITS],
         "its job 12_0 on slurm is pending (Priority)",
     ),
+    "it belongs to a script": (
+        waiting(WORKER, ahead=3, resources=replace(OWN, on=Scheduler.SCRIPT), reason=Reason.DRAINED, owner="ann"),
+        [Cause.ITS_SCRIPT],
+        "it belongs to a script of ann that was interrupted (drained); no worker may take it",
+    ),
     "its own job is missing": (waiting(WORKER, resources=OWN), [Cause.NO_JOB], "and none was asked for"),
     "nobody lives": (waiting(), [Cause.NO_WORKER], "no worker lives"),
     "nobody serves the queue": (

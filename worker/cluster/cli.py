@@ -8,6 +8,7 @@ from store.allocations import Allocation
 from store.errors import ExitCode, UserError
 from store.schedulers import Scheduler
 from store.settings import Settings
+from worker.cluster.hosts_cli import refuse_hosts, start_on_hosts
 from worker.cluster.look import look_everywhere
 from worker.cluster.place import Place, place_from
 from worker.cluster.stopping import Stopped, chosen_ones, stop_places
@@ -31,6 +32,9 @@ def start(options: argparse.Namespace) -> int:
     """Ask for places, or show the script that would."""
     chosen = settings()
     scheduler = Scheduler(options.on)
+    if scheduler is Scheduler.SSH:
+        return start_on_hosts(options, chosen)
+    refuse_hosts(options)
     place = place_from(options, chosen, scheduler)
     if options.dry_run:
         print(_script(place, scheduler, chosen, options.count), end="")
@@ -66,7 +70,7 @@ def stop(options: argparse.Namespace) -> int:
     """What waits is cancelled, what works leaves."""
     chosen = settings()
     if not (options.which or options.on or options.all):
-        raise UserError("say which: an ID of labq workers, --on slurm, sge or local, or --all")
+        raise UserError("say which: an ID of labq workers, a host of --on ssh, --on slurm, sge, local or ssh, or --all")
     with opened_store(chosen) as store, opened_doorbell(chosen) as doorbell:
         troubles = look_everywhere(store, chosen)
         scheduler = Scheduler(options.on) if options.on else None

@@ -10,7 +10,7 @@ from typing import Any
 from store.errors import UserError
 from store.settings import SECRETS, Settings, mask_url
 
-_NOT_THERE = re.compile("smtp_|mail_|notify_|slurm_|sge_|allocation_|modules|setup_lines|node_labq")
+_NOT_THERE = re.compile("smtp_|mail_|notify_|slurm_|sge_|allocation_|modules|setup_lines|node_labq|hosts$|ssh|remote_")
 """Settings of those who send mail and of those who submit."""
 
 

@@ -62,10 +62,7 @@ class Local:
             )
         except OSError as error:
             raise SubmissionRefused(f"no process can be started: {error}", full=True) from error
-        try:
-            return _number(psutil.Process(process.pid))
-        except psutil.Error:  # over already: its log says why
-            return f"{process.pid}@0"
+        return find_number(process.pid)
 
     def jobs(self) -> list[Job]:
         """Sessions that labq has begun, as long as their first process lives."""
@@ -90,6 +87,14 @@ def _outer_environment() -> dict[str, str]:
 
 def _ignore_hangups() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def find_number(pid: int) -> str:
+    """Of a process that was just started. It may be over already: its log says why."""
+    try:
+        return _number(psutil.Process(pid))
+    except psutil.Error:
+        return f"{pid}@0"
 
 
 def _number(process: psutil.Process) -> str:

@@ -3,7 +3,7 @@
 import argparse
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from store.errors import UserError
 from store.runs import Resources
@@ -21,8 +21,11 @@ class Place:
     """None: without an end, on a machine of one's own."""
     memory_bytes: int | None = None
     cpus: int = 1
+    """0: those that its machine has."""
     gpus: int = 0
     gpu_kind: str = ""
+    gpus_limited: bool = True
+    """Else the worker offers those that its machine has."""
     tags: tuple[str, ...] = ()
     partition: str = ""
     account: str = ""
@@ -37,7 +40,7 @@ class Place:
     def offers(self) -> Resources:
         """What the worker in it may promise a run."""
         return Resources(
-            gpus=self.gpus, cpus=self.cpus, memory_bytes=self.memory_bytes, time_s=self.time_s, tags=self.tags
+            gpus=self.gpus, cpus=self.cpus or None, memory_bytes=self.memory_bytes, time_s=self.time_s, tags=self.tags
         )
 
 
@@ -65,7 +68,7 @@ def place_from(options: argparse.Namespace, settings: Settings, scheduler: Sched
     """What the options and, where they are silent, the settings say. Raises UserError."""
     kind, number = gpus(options.gpus or "0")
     partition, account, constraint, more = _of_scheduler(settings, scheduler)
-    default_s = None if scheduler is Scheduler.LOCAL else settings.allocation_time_s
+    default_s = None if scheduler in (Scheduler.LOCAL, Scheduler.SSH) else settings.allocation_time_s
     time_s = duration("--time", options.time) or default_s
     return Place(
         queue=options.queue or settings.queue,
@@ -85,6 +88,16 @@ def place_from(options: argparse.Namespace, settings: Settings, scheduler: Sched
         # Half of a short allocation is for working.
         notice_s=min(settings.allocation_notice_s, (time_s or math.inf) / 2),
     )
+
+
+def on_whole_machine(place: Place, options: argparse.Namespace) -> Place:
+    """What is not said is not limited: whoever names a machine means all of it. Raises UserError."""
+    for name in ("partition", "account", "constraint", "option"):
+        if getattr(options, name):
+            raise UserError(f"--{name} is for the jobs of a scheduler; --on ssh has none")
+    if place.gpu_kind:
+        raise UserError(f"--gpus {options.gpus}: with --on ssh a number alone; the machine has the GPUs it has")
+    return replace(place, cpus=options.cpus or 0, gpus_limited=options.gpus is not None)
 
 
 def _of_scheduler(settings: Settings, scheduler: Scheduler) -> tuple[str, str, str, tuple[str, ...]]:

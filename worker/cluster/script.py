@@ -79,6 +79,29 @@ def local_script(place: Place, batch: Batch) -> str:
     return "\n".join(filter(None, lines)) + "\n"
 
 
+def ssh_script(place: Place, batch: Batch) -> str:
+    """For a worker of another machine; `$1` is its number, `$labq_python` and `$labq_logs` that machine knows."""
+    common = _common(place, batch)
+    lines = [
+        "[ ! -r /etc/profile ] || . /etc/profile" if place.modules else "",
+        'cd "$HOME" || exit',
+        *(common[part] for part in ("modules", "setup", "settings")),
+        _task(batch, "$1"),
+        f'exec >>"$labq_logs/{batch.submission}-$task.log" 2>&1',
+        f'exec "$labq_python" -P -m queueing.cli.main {" ".join(map(quote, _of_whole_machine(place)))}',
+    ]
+    return "\n".join(filter(None, lines)) + "\n"
+
+
+def _of_whole_machine(place: Place) -> list[str]:
+    """What is not said is not limited: the workers of a machine share its GPUs and its memory among themselves."""
+    words = ["worker", f"--queue={place.queue}"]
+    words += [f"--cpus={place.cpus}"] if place.cpus else []
+    words += [f"--memory={place.memory_bytes}"] if place.memory_bytes else []
+    words += [f"--gpus={place.gpus}"] if place.gpus_limited else []
+    return [*words, *_habits(place, ends=True)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SgeNames:
     """What this site calls things."""
@@ -181,10 +204,14 @@ def _worker(place: Place, batch: Batch, *, ends: bool = False) -> str:
     words = [*batch.labq, "worker", f"--queue={place.queue}", f"--cpus={place.cpus}"]
     words += [f"--memory={place.memory_bytes}"] if place.memory_bytes else []
     words += ["--gpus=0"] if not place.gpus else []
-    words += [f"--tag={tag}" for tag in place.tags]
-    words += [f"--idle-exit={place.idle_exit_s:g}"] if place.idle_exit_s else []
-    words += [f"--until=+{math.ceil(place.time_s)}"] if ends and place.time_s else []
+    words += _habits(place, ends=ends)
     return " ".join(["exec", *map(quote, words), *(['--run-only="${runs[task]}"'] if batch.runs else [])])
+
+
+def _habits(place: Place, *, ends: bool) -> list[str]:
+    words = [f"--tag={tag}" for tag in place.tags]
+    words += [f"--idle-exit={place.idle_exit_s:g}"] if place.idle_exit_s else []
+    return words + ([f"--until=+{math.ceil(place.time_s)}"] if ends and place.time_s else [])
 
 
 def _task(batch: Batch, index: str, first: int = 0) -> str:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from queueing.doorbell import Doorbell
 from queueing.people import asked_by, drain
 from store.allocations import Allocation, Phase
-from store.errors import NoSuchAllocation, SchedulerMissing, SchedulerUnavailable
+from store.errors import LabqError, NoSuchAllocation
 from store.identity import user_name
 from store.schedulers import Scheduler
 from store.settings import Settings
 from store.store import Store
 from store.workers import Drain, Worker
+from worker.cluster.each import for_each
 from worker.cluster.submit import cluster_of
 
 
@@ -43,7 +44,8 @@ def chosen_ones(store: Store, settings: Settings, which: Sequence[str], on: Sche
 def _is_called(one: Allocation, name: str, living: dict[str, Worker]) -> bool:
     worker = living.get(one.id)
     whole_array = one.job.replace(".", "_").partition("_")[0]
-    return name in (one.id, one.submission, one.job, whole_array, worker.name if worker else one.id)
+    host = one.cluster if one.scheduler is Scheduler.SSH else one.id
+    return name in (one.id, one.submission, one.job, whole_array, host, worker.name if worker else one.id)
 
 
 def stop_places(
@@ -65,15 +67,24 @@ def stop_places(
 def _at_the_schedulers(
     settings: Settings, to_cancel: Sequence[Allocation], leaving: Sequence[Allocation]
 ) -> tuple[list[str], list[str]]:
-    cancelled, troubles = [], []
-    for scheduler in sorted({one.scheduler for one in (*to_cancel, *leaving)}):
-        cluster = cluster_of(scheduler, settings)
-        jobs = [one for one in to_cancel if one.scheduler is scheduler and one.job]
-        try:
-            cluster.keep_from_coming_back([one.job for one in leaving if one.scheduler is scheduler])
-            cluster.cancel([one.job for one in jobs])
-        except (SchedulerMissing, SchedulerUnavailable) as error:
-            troubles.append(str(error))
-            continue
-        cancelled += [one.id for one in jobs]
+    def at(name: str) -> list[str]:
+        scheduler, _, host = name.partition(" ")
+        cluster = cluster_of(Scheduler(scheduler), settings, host)
+        jobs = [one for one in to_cancel if _whose(one) == name and one.job]
+        cluster.keep_from_coming_back([one.job for one in leaving if _whose(one) == name])
+        cluster.cancel([one.job for one in jobs])
+        return [one.id for one in jobs]
+
+    cancelled: list[str] = []
+    troubles: list[str] = []
+    for name, done in for_each(sorted({_whose(one) for one in (*to_cancel, *leaving)}), at).items():
+        if isinstance(done, LabqError):
+            troubles.append(f"{name.partition(' ')[2]}: {done}".removeprefix(": "))
+        else:
+            cancelled += done
     return cancelled, troubles
+
+
+def _whose(one: Allocation) -> str:
+    """Who is asked about it: a scheduler, or one of the hosts of ssh."""
+    return f"{one.scheduler} {one.cluster}" if one.scheduler is Scheduler.SSH else str(one.scheduler)

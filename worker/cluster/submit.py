@@ -20,6 +20,7 @@ from worker.cluster.handing import handed_over, labq_command, logs_folder, make_
 from worker.cluster.local import Local
 from worker.cluster.place import Batch, Place
 from worker.cluster.reach import check_reach
+from worker.cluster.remote import Remote
 from worker.cluster.sge import Sge
 from worker.cluster.slurm import Slurm
 
@@ -35,12 +36,13 @@ class Asked:
     refusal: str = ""
 
 
-def cluster_of(scheduler: Scheduler, settings: Settings) -> Cluster:
-    """The one that this machine's commands speak to."""
+def cluster_of(scheduler: Scheduler, settings: Settings, host: str = "") -> Cluster:
+    """The one that this machine's commands speak to; of ssh, this host."""
     kinds: dict[Scheduler, Callable[[], Cluster]] = {
         Scheduler.SLURM: lambda: Slurm(settings),
         Scheduler.SGE: lambda: Sge(settings),
         Scheduler.LOCAL: Local,
+        Scheduler.SSH: lambda: Remote(settings, host),
     }
     return kinds[scheduler]()
 
@@ -53,29 +55,51 @@ def check_place(cluster: Cluster, place: Place, settings: Settings) -> None:
 
 def script_of(cluster: Cluster, place: Place, settings: Settings) -> str:
     """What would be submitted; nobody is asked anything. Raises UserError."""
-    return cluster.script(place, batch_of(settings, "SUBMISSION", ()))
+    return cluster.script(place, handing_of(settings).batch("SUBMISSION", ()))
 
 
-def batch_of(settings: Settings, submission: str, runs: Sequence[str]) -> Batch:
-    """The job around places that are asked for now, from this folder."""
-    exports, secrets_of_it = handed_over(settings)
-    return Batch(
-        submission=submission,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handing:
+    """What the jobs are handed, wherever they are: folders, how labq starts, variables and those with passwords."""
+
+    folder: str = ""
+    logs: str
+    labq: tuple[str, ...] = ()
+    exports: dict[str, str]
+    secrets: dict[str, str]
+
+    def batch(self, submission: str, runs: Sequence[str]) -> Batch:
+        """The job around places that are asked for now."""
+        return Batch(
+            submission=submission,
+            folder=self.folder,
+            logs=self.logs,
+            labq=self.labq,
+            exports=self.exports,
+            handed_over=tuple(sorted(self.secrets)),
+            runs=tuple(runs),
+        )
+
+
+def handing_of(settings: Settings) -> Handing:
+    """To machines that share this folder and our home. Raises UserError."""
+    exports, hidden = handed_over(settings)
+    return Handing(
         folder=str(Path.cwd()),
         logs=str(logs_folder(settings)),
         labq=labq_command(settings),
         exports=exports,
-        handed_over=tuple(sorted(secrets_of_it)),
-        runs=tuple(runs),
+        secrets=hidden,
     )
 
 
 class Submitter:
     """Asks one cluster for places, with the settings that their workers get."""
 
-    def __init__(self, store: Store, cluster: Cluster, settings: Settings) -> None:
+    def __init__(self, store: Store, cluster: Cluster, settings: Settings, handing: Handing | None = None) -> None:
         self._store, self._cluster, self._settings = store, cluster, settings
-        _, self._secrets = handed_over(settings)
+        self._handing = handing or handing_of(settings)
+        self._logs_here = handing is None
 
     def check(self, place: Place) -> None:
         """As `check_place`."""
@@ -87,7 +111,8 @@ class Submitter:
         A full cluster is asked for fewer, until it takes not even one. Raises SubmissionRefused when it takes none,
         SchedulerUnavailable.
         """
-        make_logs_folder(self._settings)
+        if self._logs_here:
+            make_logs_folder(self._settings)
         taken: list[str] = []
         size = most = self._cluster.most_at_once()
         while len(taken) < count:
@@ -104,11 +129,11 @@ class Submitter:
 
     def _one_array(self, place: Place, size: int, runs: Sequence[str], *, scaled: bool) -> list[str]:
         submission = new_submission()
-        script = self._cluster.script(place, batch_of(self._settings, submission, runs))
+        script = self._cluster.script(place, self._handing.batch(submission, runs))
         wanted = [replace(one, scaled=scaled) for one in self._wanted(place, submission, size, runs)]
         self._store.add_allocations(wanted)
         try:
-            numbers = self._cluster.submit(script, submission, size, self._secrets)
+            numbers = self._cluster.submit(script, submission, size, self._handing.secrets)
         except SubmissionRefused as error:
             self._record_refusal(wanted, error, is_last=not error.full or size == 1)
             raise
@@ -116,7 +141,8 @@ class Submitter:
             raise SchedulerUnavailable(
                 f"{error}; if it took the jobs all the same, labq workers will show them"
             ) from error
-        phase = Phase.RUNNING if self._cluster.scheduler is Scheduler.LOCAL else Phase.PENDING
+        waits = self._cluster.scheduler in (Scheduler.SLURM, Scheduler.SGE)
+        phase = Phase.PENDING if waits else Phase.RUNNING
         self._store.sight([Sighting(id=one.id, phase=phase, job=job) for one, job in zip(wanted, numbers, strict=True)])
         return [one.id for one in wanted]
 
@@ -125,7 +151,7 @@ class Submitter:
         self._store.sight([Sighting(id=one.id, phase=phase, says=says) for one in wanted])
 
     def _wanted(self, place: Place, submission: str, size: int, runs: Sequence[str]) -> list[Allocation]:
-        logs, first = logs_folder(self._settings), self._cluster.first_task
+        logs, first = self._handing.logs, self._cluster.first_task
         asked = Allocation(
             id="",
             submission=submission,
@@ -140,7 +166,7 @@ class Submitter:
             replace(
                 asked,
                 id=f"{submission}-{first + place_in}",
-                log=str(logs / f"{submission}-{first + place_in}.log"),
+                log=f"{logs}/{submission}-{first + place_in}.log",
                 run=runs[place_in] if runs else None,
             )
             for place_in in range(size)

@@ -1,0 +1,1 @@
+"""`labq backup` and `labq restore`."""

@@ -1,0 +1,1 @@
+"""Whether a worker could work on a machine: `labq workers doctor`."""

@@ -1,0 +1,1 @@
+"""A run inside somebody's own script: `labq exec`, `labq send --start`."""

@@ -1,0 +1,1 @@
+"""Servers that other machines reach through ssh."""
