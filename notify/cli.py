@@ -1,20 +1,15 @@
-"""`labq notify`, `labq plot`."""
+"""`labq notify`."""
 
 import argparse
 import json
 import os
-import shutil
 import signal
 import socket
-import sys
 import time
-from pathlib import Path
 
 from store.connect import connect
-from store.errors import ExitCode, StoreUnavailable, UserError
+from store.errors import ExitCode, StoreUnavailable
 from store.logbook import open_logbook, say, warn
-from store.metrics import Series
-from store.runs import Run, short
 from store.settings import Settings, load
 from store.store import Store
 
@@ -94,40 +89,3 @@ def _serve(settings: Settings, leave: "_Leave", *, once: bool) -> int:
             store.close()
     say("notifier-left", sent=sent)
     return sent
-
-
-def plot(options: argparse.Namespace) -> int:
-    """A PNG beside you, and the same in the terminal."""
-    from notify.curve import png, terminal
-
-    store = connect(load().settings)
-    try:
-        run = store.run(options.run)
-        series = _chosen(store, run, options.metric)
-    finally:
-        store.close()
-    target = Path(options.output or f"{short(run.id)}.png")
-    _write(target, png(series, f"{run.experiment} {short(run.id)}"))
-    if options.json:
-        print(json.dumps({"run": run.id, "png": str(target), "metrics": [one.name for one in series]}))
-        return ExitCode.OK
-    print(terminal(series, min(shutil.get_terminal_size().columns, 120)))
-    print(f"wrote {target}", file=sys.stderr)
-    return ExitCode.OK
-
-
-def _chosen(store: Store, run: Run, wanted: list[str]) -> list[Series]:
-    names = store.series_names(run.id)
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        raise UserError(f"run {run.id} has no metric {unknown[0]!r}; it has: {', '.join(names) or 'none'}")
-    if not names:
-        raise UserError(f"run {run.id} has reported no metric yet; it is {run.state}")
-    return [store.series(run.id, name) for name in wanted or names]
-
-
-def _write(target: Path, data: bytes) -> None:
-    try:
-        target.write_bytes(data)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written: {error.strerror}; choose another place: -o FILE.png") from error

@@ -1,7 +1,6 @@
 """Fewer points that look the same, and the band in which many curves lie. Pure."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +19,34 @@ _QUANTILES = (0.1, 0.5, 0.9)
 
 def thinned(series: Curve, columns: int = COLUMNS) -> Series:
     """At most four points for each column. What is not finite stays where a column has nothing else."""
-    count = len(series.steps)
+    return _chosen(series, kept(series.values, columns).tolist())
+
+
+def kept(values: Floats, columns: int = COLUMNS, *, gaps: bool = False) -> npt.NDArray[np.int64]:
+    """The places that are kept, rising: no peak is lost. `gaps`: a column keeps its first and last number that is not
+    finite, too, so that a line breaks where it must.
+    """
+    count = len(values)
     if count <= 4 * columns:
-        return _chosen(series, range(count))
-    edges = np.linspace(0, count, columns + 1).astype(int)
-    kept = sorted({place for a, b in pairwise(edges.tolist()) for place in _kept(series.values, a, b)})
-    return _chosen(series, kept)
+        return np.arange(count)
+    edges = np.linspace(0, count, columns + 1).astype(np.int64)
+    finite = np.isfinite(values)
+    found = [edges[:-1][~np.logical_or.reduceat(finite, edges[:-1])], *_ends_within(finite, edges)]
+    for fold, nothing in ((np.minimum, np.inf), (np.maximum, -np.inf)):
+        filled = np.where(finite, values, nothing)
+        extreme = np.repeat(fold.reduceat(filled, edges[:-1]), np.diff(edges))
+        found.append(_ends_within(finite & (filled == extreme), edges)[0])
+    if gaps:
+        found += _ends_within(~finite, edges)
+    return np.unique(np.concatenate(found))
+
+
+def _ends_within(wanted: npt.NDArray[np.bool_], edges: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    """Of each column that has any the first and the last wanted place."""
+    places = np.flatnonzero(wanted)
+    first, after = np.searchsorted(places, edges[:-1]), np.searchsorted(places, edges[1:])
+    some = after > first
+    return [places[first[some]], places[after[some] - 1]]
 
 
 def band(metric: str, many: Sequence[Series]) -> Band | None:
@@ -53,15 +74,6 @@ def _chosen(series: Curve, places: Sequence[int]) -> Series:
         times=tuple(series.times[at].tolist()),
         values=tuple(series.values[at].tolist()),
     )
-
-
-def _kept(values: Floats, start: int, stop: int) -> tuple[int, ...]:
-    part = values[start:stop]
-    finite = np.flatnonzero(np.isfinite(part))
-    if not len(finite):
-        return (start,)
-    least, most = finite[np.argmin(part[finite])], finite[np.argmax(part[finite])]
-    return tuple(start + int(place) for place in (finite[0], least, most, finite[-1]))
 
 
 def _finite(series: Series) -> tuple[Floats, Floats] | None:

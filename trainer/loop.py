@@ -84,6 +84,8 @@ class Loop:
             self.reporter.stop("diverged")
             return outcome
         self.reporter.checkpoint(self.state)
+        if self.state.phase.is_over:
+            self._watching.end_of_run(self.state)
         if self.state.phase is Phase.STOPPED_EARLY:
             self.reporter.stop("early-stopping")
         return outcome

@@ -6,6 +6,7 @@ epoch. Metrics are the whole run's.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -22,6 +23,8 @@ from trainer.watching_layers import dead_units
 
 _SAMPLES = 10  # validation sequences shown
 _SENTENCES, _MOST_WORDS = 5, 30
+AT_END = "answers-at-end.json"
+_MOST_BLINDED = 20_000_000  # numbers that a run's end reads to try all features: a second or so
 
 
 class Keeper(Protocol):
@@ -64,6 +67,24 @@ class Watching:
         elif Watch.SAMPLES in self.config.watch:
             self.keeper.artifact("samples.txt", self._sentences(state))
         return metrics
+
+    def end_of_run(self, state: TrainingState) -> None:
+        """What a classifier answers to the validation data in the end, as a small file: confusion matrices, and what
+        each feature is worth where it is cheap to find out.
+        """
+        if not isinstance(self.config, ClassifierConfig) or not self.model.n_valid:
+            return
+        teller, valid = _Teller(cast(Predicts, self.model), state.weights), parts(self.model)[1]
+        answers = teller.answers(valid)
+        is_cheap = valid.values.size * valid.values.shape[1] <= _MOST_BLINDED
+        found = {
+            "epoch": state.epoch,
+            "loss": sum(watching_answers.head_losses(answers, self.config.loss).values()),
+            "errors": watching_answers.head_errors(answers),
+            "confusion": {name: matrix.tolist() for name, matrix in watching_answers.confusion(answers).items()},
+            "features": list(_features(self.config, teller, valid, answers).values()) if is_cheap else [],
+        }
+        self.keeper.artifact(AT_END, json.dumps(found) + "\n")
 
     def _sentences(self, state: TrainingState) -> str:
         """Some that the model makes up, the same for the same weights, seed and epoch."""

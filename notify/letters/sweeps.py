@@ -12,7 +12,7 @@ from notify.siblings import chosen
 from notify.story import Story, Sweep
 from notify.words import count, number, size, value_words, wrapped
 from store.directions import greater_is_better
-from store.findings import Severity
+from store.findings import Finding, Severity
 from store.notices import Notice
 from store.runs import short
 from store.states import State
@@ -39,53 +39,66 @@ def sweep_curves(_notice: Notice, story: Story) -> Iterable[Block]:
 def best_table(_notice: Notice, story: Story) -> Iterable[Block]:
     """The best runs with the parameters in which they differ."""
     for sweep in _sweeps(story):
-        if not sweep.ranked or sweep.metric is None:
-            continue
-        names = list(sweep.varying)[:MOST_COLUMNS]
-        rows = []
-        for place, row in enumerate(sweep.ranked, 1):
-            values = chosen(row.outcome.params, names)
-            words = [value_words(values[name]) if name in values else "–" for name in names]
-            step = "–" if row.step is None else f"{row.step:,}"
-            rows.append((str(place), row.label, number(row.value, 4), step, *words))
-        left = len(sweep.varying) - len(names)
-        whose = f" in {sweep.experiment}" if len(_sweeps(story)) > 1 else ""
-        yield Table(
-            title=f"The best {len(rows)}{whose}" if len(rows) > 1 else f"The best{whose}",
-            head=("", "run", sweep.metric, "at step", *names),
-            rows=tuple(rows),
-            numeric=frozenset({0, 2, 3}),
-            strong=frozenset({0}),
-            note=f"{count(left, 'more parameter')} vary" if left > 0 else "",
-        )
+        yield from best_of(sweep, whose=f" in {sweep.experiment}" if len(_sweeps(story)) > 1 else "")
+
+
+def best_of(sweep: Sweep, whose: str = "") -> Iterable[Table]:
+    """One table, where there are runs with a value."""
+    if not sweep.ranked or sweep.metric is None:
+        return
+    names = list(sweep.varying)[:MOST_COLUMNS]
+    rows = []
+    for place, row in enumerate(sweep.ranked, 1):
+        values = chosen(row.outcome.params, names)
+        words = [value_words(values[name]) if name in values else "–" for name in names]
+        step = "–" if row.step is None else f"{row.step:,}"
+        rows.append((str(place), row.label, number(row.value, 4), step, *words))
+    left = len(sweep.varying) - len(names)
+    yield Table(
+        title=f"The best {len(rows)}{whose}" if len(rows) > 1 else f"The best{whose}",
+        head=("", "run", sweep.metric, "at step", *names),
+        rows=tuple(rows),
+        numeric=frozenset({0, 2, 3}),
+        strong=frozenset({0}),
+        note=f"{count(left, 'more parameter')} vary" if left > 0 else "",
+    )
 
 
 def failure_groups(_notice: Notice, story: Story) -> Iterable[Block]:
     """Failed runs by their cause."""
     for sweep in _sweeps(story):
-        if not sweep.failures:
-            continue
-        rows = [
-            (str(group.count), group.cause, wrapped(group.message, 120) or "–", _named(group.labels, group.count))
-            for group in sweep.failures[:10]
-        ]
-        total = sum(group.count for group in sweep.failures)
-        yield Table(
-            title=f"{count(total, 'failure')}, by cause",
-            head=("runs", "cause", "message", "which"),
-            rows=tuple(rows),
-            numeric=frozenset({0}),
-            note=f"{len(sweep.failures) - 10} rarer causes" if len(sweep.failures) > 10 else "",
-        )
+        yield from failures_of(sweep)
+
+
+def failures_of(sweep: Sweep) -> Iterable[Table]:
+    """One table, where there are failures."""
+    if not sweep.failures:
+        return
+    rows = [
+        (str(group.count), group.cause, wrapped(group.message, 120) or "–", _named(group.labels, group.count))
+        for group in sweep.failures[:10]
+    ]
+    total = sum(group.count for group in sweep.failures)
+    yield Table(
+        title=f"{count(total, 'failure')}, by cause",
+        head=("runs", "cause", "message", "which"),
+        rows=tuple(rows),
+        numeric=frozenset({0}),
+        note=f"{len(sweep.failures) - 10} rarer causes" if len(sweep.failures) > 10 else "",
+    )
 
 
 def sweep_findings(_notice: Notice, story: Story) -> Iterable[Block]:
     """What the diagnosis found in the runs, the severest first."""
-    every = [pair for sweep in _sweeps(story) for pair in sweep.findings]
-    every.sort(key=lambda pair: _SEVERITIES.index(pair[1].severity))
-    if every:
-        items = tuple(found(finding, whose=f"{label}:") for label, finding in every[:MOST_FINDINGS])
-        yield Findings(title="Diagnosis", items=items, more=max(0, len(every) - MOST_FINDINGS))
+    yield from findings_of([pair for sweep in _sweeps(story) for pair in sweep.findings])
+
+
+def findings_of(every: Iterable[tuple[str, Finding]], most: int = MOST_FINDINGS) -> Iterable[Findings]:
+    """(label of the run, finding) of all; the severest first."""
+    ordered = sorted(every, key=lambda pair: _SEVERITIES.index(pair[1].severity))
+    if ordered:
+        items = tuple(found(finding, whose=f"{label}:") for label, finding in ordered[:most])
+        yield Findings(title="Diagnosis", items=items, more=max(0, len(ordered) - most))
 
 
 def sweep_commands(_notice: Notice, story: Story) -> Iterable[Block]:

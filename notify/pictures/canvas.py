@@ -59,12 +59,21 @@ class Canvas:
         from matplotlib.transforms import Affine2D
 
         self._made = paper.figure(width_px, height_px)
-        flipped = Affine2D().scale(paper.SCALE, -paper.SCALE)
-        self._pixels = flipped.translate(0, round(height_px) * paper.SCALE)
+        flipped = Affine2D().scale(1 / paper.DPI, -1 / paper.DPI).translate(0, height_px / paper.DPI)
+        self._pixels = flipped + self._made.dpi_scale_trans
 
     def png(self) -> bytes:
         """The finished picture. The canvas is empty then."""
         return paper.png(self._made)
+
+    def vector(self, kind: str) -> bytes:
+        """The finished picture as `svg` or `pdf`. The canvas is empty then."""
+        return paper.vector(self._made, kind)
+
+    def page_of(self, pages: Any) -> None:
+        """One more page of Matplotlib's PdfPages. The canvas is empty then."""
+        pages.savefig(self._made)
+        self._made.clear()
 
     def lines(self, many: Sequence[tuple[Any, Any]], **style: Any) -> None:
         """All of one colour in one stroke, with gaps between them."""
@@ -99,12 +108,16 @@ class Canvas:
             back = np.column_stack([xs[start:stop], upper[start:stop]])[::-1]
             self._made.add_artist(Polygon(np.vstack([there, back]), transform=self._pixels, **style))
 
-    def write(self, x: float, y: float, text: str, *, halo: bool = False, **style: Any) -> None:
-        """Text at a place. `halo`: readable on lines."""
+    def write(
+        self, x: float, y: float, text: str, *, halo: bool = False, longest: int = 60, as_is: bool = False, **style: Any
+    ) -> None:
+        """Text at a place. `halo`: readable on lines. Cut after `longest` letters; `as_is`: with all its blanks."""
         from matplotlib.text import Text
 
         style = {"va": "center", "ha": "left", "fontsize": SMALL, "color": SOFT, "zorder": 10, **style}
-        drawn = Text(x, y, paper.plain(text), transform=self._pixels, parse_math=False, **style)
+        drawn = Text(
+            x, y, text if as_is else paper.plain(text, longest), transform=self._pixels, parse_math=False, **style
+        )
         if halo:
             from matplotlib.patheffects import withStroke
 

@@ -51,6 +51,19 @@ def png(made: Any) -> bytes:
     return buffer.getvalue()
 
 
+def vector(made: Any, kind: str) -> bytes:
+    """The finished picture as `svg` or `pdf`: it needs no fonts. The figure is emptied."""
+    import matplotlib as mpl
+
+    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": "labq", "pdf.fonttype": 42}):
+        warnings.simplefilter("ignore", UserWarning)
+        made.savefig(buffer, format=kind, metadata=dates[kind])
+    made.clear()
+    return buffer.getvalue()
+
+
 def limits(values: Iterable[float], hints: Iterable[float] = (), whole: Iterable[float] = ()) -> Ends:
     """The ends of an axis. `values` decide whether it is logarithmic; they and `whole` are shown whole.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from queueing.cli.places_options import own_job_options, scale_options, tunnel_options, workers_actions
+from queueing.cli.plot_options import plot_options, report_options
 from queueing.cli.results_options import results_options
 from queueing.cli.script_options import exec_options, send_options
 
@@ -105,7 +106,8 @@ def _looking(verb: _Verb) -> None:
     verb("show", "queueing.cli.look:show", "show everything about a run", _run, _show)
     verb("logs", "queueing.cli.logs:logs", "print a run's output", _run, _logs)
     verb("diagnose", "notify.looking.cli:diagnose", "say what is wrong with a run or an experiment", _diagnose)
-    verb("plot", "notify.cli:plot", "draw a run's curves, here and as PNG", _run, _plot)
+    verb("plot", "plots.cli:plot", "draw runs: curves, grids, what mattered; here or as a file", plot_options)
+    verb("report", "plots.report.cli:report", "an experiment as one HTML or PDF file", report_options)
     verb("tensorboard", "queueing.cli.export:tensorboard", "write runs as TensorBoard's event files", _into_tensorboard)
     verb("mlflow", "queueing.cli.export:mlflow", "copy runs into an MLflow tracking store", _into_mlflow)
     verb("import", "queueing.cli.imports:import_runs", "add runs of elsewhere: Sacred, CSV, JSON lines", _import)
@@ -244,11 +246,6 @@ def _views(parser: argparse.ArgumentParser) -> None:
 def _logs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
     parser.add_argument("--attempt", type=_count, metavar="N", help="of this attempt (default: the newest)")
-
-
-def _plot(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", metavar="FILE.png", help="where the PNG goes (default RUN.png)")
-    parser.add_argument("-m", "--metric", action="append", default=[], metavar="NAME", help="this metric; repeatable")
 
 
 def _into_tensorboard(parser: argparse.ArgumentParser) -> None:

@@ -52,6 +52,7 @@ def _ask(options: argparse.Namespace, *, compact: bool) -> Ask:
         median=options.median,
         pivot=tuple(options.pivot) if options.pivot else None,
         by=tuple(options.by),
+        bests=options.bests,
         aggregate=Aggregate(options.aggregate or Aggregate.BEST),
         unfinished=options.unfinished,
         compact=compact,
@@ -71,10 +72,14 @@ def _check(options: argparse.Namespace) -> None:
     """Options that would be without effect are mistakes."""
     if options.median and not options.over:
         raise UserError("--median belongs to --over; in a pivot: --aggregate median")
-    if (options.by or options.aggregate) and not options.pivot:
-        raise UserError(f"{'--by' if options.by else '--aggregate'} belongs to --pivot ROWS COLUMNS")
-    if options.unfinished and not (options.pivot or options.over):
-        raise UserError("--unfinished belongs to --over or --pivot; a table of runs shows them all")
+    if options.by and not (options.pivot or options.bests):
+        raise UserError("--by belongs to --pivot ROWS COLUMNS, or to --bests")
+    if options.aggregate and not options.pivot:
+        raise UserError("--aggregate belongs to --pivot ROWS COLUMNS")
+    if options.bests and (options.pivot or options.over or options.columns):
+        raise UserError("--bests is a table of its own: it goes with --metric, --by and --unfinished alone")
+    if options.unfinished and not (options.pivot or options.over or options.bests):
+        raise UserError("--unfinished belongs to --over, --pivot or --bests; a table of runs shows them all")
     if both := sorted(set(options.max) & set(options.min)):
         raise UserError(f"{both[0]} stands in both --max and --min")
     if options.force and options.output in (None, "-"):

@@ -19,7 +19,7 @@ def _rows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--columns", metavar="A,B,…", help="only these: fields, parameters, best.NAME, last.NAME")
     parser.add_argument("--sort", metavar="NAME", help="a metric: the best first; any other column: rising")
     parser.add_argument("--reverse", action="store_true", help="the other way round; what is missing still comes last")
-    parser.add_argument("--best", type=_rows_wanted, metavar="N", help="only the first N")
+    parser.add_argument("--best", type=whole_number, metavar="N", help="only the first N")
     parser.add_argument("--max", action="append", default=[], metavar="METRIC", help="greater is better; repeatable")
     parser.add_argument("--min", action="append", default=[], metavar="METRIC", help="smaller is better; repeatable")
     parser.add_argument("--at-best", metavar="METRIC", help="the other metrics at the step where this one was best")
@@ -36,14 +36,23 @@ def _groups(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", type=_level, default=0.95, metavar="P", help="of the interval (default 0.95)")
     parser.add_argument("--median", action="store_true", help="with --over: median and quartiles instead")
     parser.add_argument("--pivot", nargs=2, metavar=("ROWS", "COLUMNS"), help="one number per pair of values")
-    parser.add_argument("--by", action="append", default=[], metavar="NAME", help="with --pivot: a table per value")
+    parser.add_argument(
+        "--bests", action="store_true", help="the best of each metric (-m) in each group (--by), and how it was reached"
+    )
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --pivot: a table per value; with --bests: a group",
+    )
     parser.add_argument(
         "--aggregate",
         choices=["best", "worst", "mean", "median", "std", "count"],
         help="with --pivot: what stands for all runs of a cell (default best)",
     )
     parser.add_argument(
-        "--unfinished", action="store_true", help="with --over, --pivot: runs that have not finished count too"
+        "--unfinished", action="store_true", help="with --over, --pivot, --bests: runs that have not finished count too"
     )
 
 
@@ -68,7 +77,7 @@ def _level(text: str) -> float:
     return level
 
 
-def _rows_wanted(text: str) -> int:
+def whole_number(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)

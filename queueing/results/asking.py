@@ -34,6 +34,7 @@ class Ask:
     median: bool = False
     pivot: tuple[str, str] | None = None
     by: tuple[str, ...] = ()
+    bests: bool = False
     aggregate: Aggregate = Aggregate.BEST
     unfinished: bool = False
     compact: bool = False

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from queueing.query.asking import understood
 from queueing.results.asking import Ask, read
+from queueing.results.bests import bests_table, usual_metrics
 from queueing.results.fields import Field, Known, check_metric, field_of, quantity_of
 from queueing.results.groups_table import groups_table
 from queueing.results.lines import Lines
@@ -44,6 +45,8 @@ def report(ask: Ask, store: Store) -> Report:
 
 
 def _pivots(ask: Ask, spool: Spool, known: Known) -> tuple[Table, ...]:
+    if ask.bests:
+        return (_bests(ask, spool, known),)
     if ask.pivot is None:
         return ()
     rows, columns, *by = fields = [field_of(name, known) for name in (*ask.pivot, *ask.by)]
@@ -58,6 +61,13 @@ def _pivots(ask: Ask, spool: Spool, known: Known) -> tuple[Table, ...]:
         )  # fmt: skip
         tables += pivots(spool.read(), shape, known, over)
     return tuple(tables)
+
+
+def _bests(ask: Ask, spool: Spool, known: Known) -> Table:
+    by = [field_of(name, known) for name in ask.by]
+    _check(by)
+    metrics = ask.metrics or usual_metrics(known, default_metric(ask, known))
+    return bests_table(spool.read(), metrics, by, known, unfinished=ask.unfinished)
 
 
 def _check(fields: list[Field]) -> None:

@@ -17,6 +17,7 @@ from queueing.results.fields import (
 from queueing.results.lines import Line, Lines, columns_once
 from queueing.results.order import best_first
 from queueing.results.pivot import counts_words
+from queueing.results.record import Quantity
 from queueing.results.repeats import REPEAT
 from queueing.results.spool import Spool
 from store.errors import UserError
@@ -93,7 +94,14 @@ def _default_fields(ask: Ask, known: Known) -> list[Field]:
 def _metric_fields(ask: Ask, known: Known) -> list[Field]:
     names = chosen_metrics(ask, known)
     if ask.at_best is None:
-        return [field_of(name, known) for name in names]
+        return [field_of(name, known) if ask.metrics else _metric_field(name, known) for name in names]
     best = [metric_field(ask.at_best, known)]
     others = [quantity_of(name, known) for name in names if name != ask.at_best]
     return best + [quantity_field(one, known) for one in others]
+
+
+def _metric_field(name: str, known: Known) -> Field:
+    """One that is called like a parameter is told from it by its name."""
+    if name in known.census.params:
+        return quantity_field(Quantity(metric=name), known)
+    return metric_field(name, known)

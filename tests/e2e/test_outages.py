@@ -153,7 +153,7 @@ def test_every_verb_says_within_one_time_out_that_mongodb_is_away(lab: Lab, how:
     file = lab.write("more.toml", 'name = "more"\ncommand = ["true"]\n')
     verbs = {
         "ls": [], "enqueue": [str(file)], "stop": [run.id], "requeue": [run.id], "show": [run.id], "logs": [run.id],
-        "notify": ["--once"], "plot": [run.id], "workers": [], "why": [run.id],
+        "notify": ["--once"], "plot": [run.id], "report": ["verbs", "-o", "x.html"], "workers": [], "why": [run.id],
     }  # fmt: skip
     took: dict[str, float] = {}
     with away(lab, "mongod", how):

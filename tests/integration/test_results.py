@@ -210,7 +210,7 @@ def test_python_gets_rows_and_a_data_frame(store: MongoStore) -> None:
         (["grid", "-c", "noisy"], "there is no column 'noisy', did you mean 'noise'?"),
         (["grid", "--median"], "--median belongs to --over"),
         (["grid", "--aggregate", "mean"], "--aggregate belongs to --pivot"),
-        (["grid", "--unfinished"], "--unfinished belongs to --over or --pivot"),
+        (["grid", "--unfinished"], "--unfinished belongs to --over, --pivot or --bests"),
         (["grid", "--max", "val_loss", "--min", "val_loss"], "val_loss stands in both --max and --min"),
         (["grid", "--pivot", "l1", "noise", "-c", "run"], "--pivot takes its own two"),
         (["grid", "--pivot", "l1", "noise", "--by", "repeat", "-o", "r.csv"], ".csv holds one table, and here are 2"),

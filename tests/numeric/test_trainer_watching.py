@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -259,3 +260,23 @@ def test_weights_that_are_not_finite_are_found_though_no_loss_shows_them(tmp_pat
     assert notes.reasons == ["diverged"]
     assert notes.saved == 0
     assert len(notes.points["val_loss"]) == 1
+
+
+def test_the_end_of_a_classifier_keeps_its_confusion_and_what_features_are_worth(tmp_path: Path) -> None:
+    config, model = made(classifier(tmp_path), epochs=2, watch=["confusion", "features"])
+    notes, state = trained(config, model)
+    told = json.loads(notes.files["answers-at-end.json"])
+    assert told["epoch"] == state.epoch == 2
+    assert told["loss"] == pytest.approx(last(notes, "val_loss"), rel=1e-5)
+    assert told["features"] == [last(notes, f"feature_{j}") for j in range(len(told["features"]))]
+    for head, matrix in told["confusion"].items():
+        rows = list(csv.DictReader(io.StringIO(notes.files[f"confusion-{head}-from-epoch-1.csv"])))
+        newest = [row for row in rows if row["epoch"] == "2"]
+        assert matrix == [[int(row[f"answered_{c}"]) for c in range(len(matrix))] for row in newest]
+
+
+def test_a_run_that_was_told_to_stop_keeps_no_answers_of_an_end(tmp_path: Path) -> None:
+    config, model = made(classifier(tmp_path), epochs=2)
+    notes = Notes(questions=1)
+    Loop(config, model, initial_state(config, model), notes).run()
+    assert "answers-at-end.json" not in notes.files
