@@ -23,6 +23,19 @@ NO_CLUSTER = "HERE: "
 """In the reasons of skipped tests, as in "NO SLURM HERE: not installed: slurmd"."""
 
 
+LONGEST_FIRST = ("clusters", "e2e", "numeric", "integration", "contract", "chaos", "unit")
+"""Rooms of tests in which one takes minutes begin first, so that no process waits for another one's at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Promptness on a machine that does other things as well is measured twice, and what is right or wrong once."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: LONGEST_FIRST.index(item.path.relative_to(here).parts[0]))
+    for item in items:
+        if item.get_closest_marker("prompt"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def prepared_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What the trainer prepares is kept for the session, in a folder that is not the user's."""

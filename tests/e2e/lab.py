@@ -233,8 +233,9 @@ def child_of(worker: subprocess.Popen[bytes]) -> psutil.Process:
 
 
 def kill(process: psutil.Process) -> None:
-    """SIGKILL, and gone."""
-    process.kill()
+    """SIGKILL, and gone; it may have gone by itself a moment ago."""
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
     until(lambda: not is_alive(process), what=f"the death of {process}")
 
 

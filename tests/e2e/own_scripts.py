@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import psutil
-from lab import HERE, LABQ, Lab, until
+from lab import HERE, LABQ, Lab, Process, until
 
 from store.runs import Run
 from store.store import RunQuery
@@ -20,7 +20,7 @@ class Started:
         self._lab = lab
         self.out, self.err = (lab.home / f"own-{len(lab.processes)}.{kind}" for kind in ("out", "err"))
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            self.process = subprocess.Popen(
+            self.process = Process(
                 command,
                 env={**lab.env, **env},
                 cwd=lab.home,

@@ -1,7 +1,9 @@
 """`labq exec`: somebody's own script, tracked, whatever is killed meanwhile."""
 
+import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from email import message_from_bytes
 from email.policy import default
 from typing import Any
@@ -23,6 +25,13 @@ print(sys.stdin.read(), end="", flush=True)
 pathlib.Path("out-1.csv").write_text("a\\n1\\n")
 sys.exit(int(sys.argv[1]))
 """
+
+
+@pytest.fixture(autouse=True)
+def no_folders_left(lab: Lab) -> Iterator[None]:
+    """What an attempt could not store stays on the disk: the next test has none of it."""
+    yield
+    shutil.rmtree(lab.home / "scripts", ignore_errors=True)
 
 
 def test_a_command_is_a_run_with_everything_that_a_run_has(lab: Lab, undisturbed: dict[str, Any]) -> None:

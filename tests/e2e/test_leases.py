@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import psutil
+import pytest
 from lab import LEASE_S, Lab, child_of, is_alive, supervisor_of, until
 
 from store.states import Reason, State
@@ -34,6 +35,7 @@ def test_a_zombie_attempt_changes_nothing_and_stops_itself(lab: Lab, undisturbed
     assert "superseded" in lab.log_text()
 
 
+@pytest.mark.prompt
 def test_a_dead_workers_run_is_released_while_all_others_are_busy(lab: Lab) -> None:
     busy = lab.enqueue_steps("busy", steps=2000, pause_s=0.05)
     lab.worker()
@@ -52,6 +54,7 @@ def test_a_dead_workers_run_is_released_while_all_others_are_busy(lab: Lab) -> N
     lab.wait_until_ended(busy)
 
 
+@pytest.mark.prompt
 def test_a_dead_workers_run_is_claimable_within_30_s_at_default_settings(lab: Lab) -> None:
     names = ("lease_s", "renew_s", "repair_s", "look_s")
     defaults = {f"LABQ_{name.upper()}": str(getattr(lab.settings, name)) for name in names}
@@ -69,6 +72,7 @@ def test_a_dead_workers_run_is_claimable_within_30_s_at_default_settings(lab: La
     lab.wait_until_ended(busy)
 
 
+@pytest.mark.prompt
 def test_a_dead_child_is_noticed_within_a_tenth_of_a_second(lab: Lab) -> None:
     run = lab.enqueue_steps("noticed", steps=2000, pause_s=0.05, more="[retry]\nmax = 0")
     worker = lab.worker()

@@ -202,6 +202,7 @@ def test_requeue_moves_a_running_run(lab: Lab, undisturbed: dict[str, Any]) -> N
     assert lab.outcome(run) == undisturbed
 
 
+@pytest.mark.prompt
 def test_a_script_that_ignores_sigterm_is_killed_after_its_grace(lab: Lab) -> None:
     command = "import signal, time; signal.signal(15, signal.SIG_IGN); print('here', flush=True); time.sleep(600)"
     text = f"""

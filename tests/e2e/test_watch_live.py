@@ -17,6 +17,8 @@ from store.runs import Run
 from store.states import State
 from store.store import RunQuery
 
+pytestmark = pytest.mark.prompt
+
 FOUND = Finding(
     disease=Disease.DIVERGENCE, severity=Severity.SEVERE, evidence="val_loss explodes", advice="Lower the learning rate.", since_step=9,
 )  # fmt: skip

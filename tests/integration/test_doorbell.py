@@ -38,6 +38,7 @@ def test_a_ring_wakes_a_worker_once(bell: Doorbell, worker: TicketWorker) -> Non
     assert worker.wait_for_ticket(0.0) is None
 
 
+@pytest.mark.prompt
 def test_a_waiting_worker_hears_the_ring_at_once(bell: Doorbell, worker: TicketWorker) -> None:
     started = time.monotonic()
     assert worker.wait_for_ticket(1.0) is None
@@ -80,6 +81,7 @@ def test_a_ticket_can_run_nothing(bell: Doorbell, worker: TicketWorker) -> None:
         job.perform()
 
 
+@pytest.mark.prompt
 def test_a_server_that_is_not_there_is_said_in_time() -> None:
     bell = Doorbell("redis://127.0.0.1:1/0", 0.5)
     started = time.monotonic()

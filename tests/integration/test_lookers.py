@@ -184,6 +184,7 @@ def test_a_run_that_nobody_can_read_blinds_nobody(mongo_store: MongoStore) -> No
     assert mongo_store.diagnoses([odd.id])[odd.id].findings == ()
 
 
+@pytest.mark.prompt
 def test_mongodb_that_goes_away_ends_no_looker(tmp_path: Any) -> None:
     import shutil
     import tempfile

@@ -121,6 +121,7 @@ def test_a_refused_mail_is_kept_with_its_cause(store: MemoryStore, server: MailS
 
 
 @pytest.mark.parametrize("mode", ["defer", "hang"])
+@pytest.mark.prompt
 def test_a_mail_that_cannot_go_now_goes_later(store: MemoryStore, server: MailServer, mode: str) -> None:
     server.mode = mode
     started = time.monotonic()

@@ -182,6 +182,7 @@ def test_down_stops_what_runs_here_whatever_the_machine_was_called(settings: Set
     assert lifecycle.running(settings) == {}
 
 
+@pytest.mark.prompt
 def test_a_server_that_nobody_reaps_has_ended() -> None:
     parent = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; exec sleep 601"], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
