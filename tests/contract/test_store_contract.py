@@ -18,7 +18,7 @@ from store.damage import Damage
 from store.errors import AmbiguousId, CheckpointDamaged, NoSuchRun, StoreFailed, Superseded
 from store.experiments import Experiment
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment, segments, summarize
+from store.metrics import Axis, Point, Shipment, segments, summarize
 from store.mongo import MongoStore, open_store
 from store.notices import Notice
 from store.occasions import Occasion
@@ -257,6 +257,18 @@ class TestStoreContract:
         assert curve.steps.tolist() == list(series.steps) == list(range(2345))
         assert curve.times.tolist() == list(series.times)
         assert list(map(repr, curve.values.tolist())) == list(map(repr, series.values)) == list(map(repr, values))
+
+    def test_axes_of_a_curve_that_are_not_asked_for_are_left_out(self, store: Store) -> None:
+        run = claimed(store)
+        values = [math.nan if i % 500 == 3 else float(i) for i in range(2100)]
+        store.ship(run.id, 1, shipment(0, values, first_line=1, first_index=0), {})
+        whole = store.curve(run.id, "loss")
+        for axes in ((), (Axis.STEP,), (Axis.TIME,), (Axis.STEP, Axis.TIME)):
+            curve = store.curve(run.id, "loss", axes)
+            assert repr(curve.values.tolist()) == repr(values)
+            assert curve.steps.tolist() == (whole.steps.tolist() if Axis.STEP in axes else [])
+            assert curve.times.tolist() == (whole.times.tolist() if Axis.TIME in axes else [])
+            assert (str(curve.steps.dtype), str(curve.times.dtype)) == ("int64", "float64")
 
     def test_a_new_attempt_drops_what_came_after_its_checkpoint(self, store: Store, tmp_path: Path) -> None:
         run = claimed(store, lease_s=SHORT_S)
