@@ -128,6 +128,9 @@ class Store(Protocol):
     def rows(self, query: RunQuery, wanted: Wanted) -> Iterator[RowPage]:
         """Parts of the matching runs in the order of `runs`, in pages: no Run is built."""
 
+    def runs_in_pages(self, query: RunQuery) -> Iterator[list[Run]]:
+        """What `runs` gives, some at a time: no single question takes longer, however many there are."""
+
     def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
         """What these runs (by id) reported of these metrics at one step each; of a step that came twice, the later.
 

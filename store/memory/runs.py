@@ -105,6 +105,10 @@ class Runs(Shared):
         """Parts of the matching runs."""
         yield page_of(self.runs(query), wanted, self.now())
 
+    def runs_in_pages(self, query: RunQuery) -> Iterator[list[Run]]:
+        """The matching runs."""
+        yield self.runs(query)
+
     def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
         """What these runs reported of these metrics at one step each."""
         return {

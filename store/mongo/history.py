@@ -16,7 +16,7 @@ _ARRAYS = ("line", "step", "time", "value")
 LOG_CHUNK_BYTES = 256 * 1024
 _BUCKETS_AT_ONCE = 200
 _BATCH = 25
-"""Buckets that come at once. In answers of megabytes each takes twice the time: the driver asks the system for memory."""
+"""Buckets that come at once. In answers of megabytes each takes twice the time: for them memory is asked for anew."""
 
 
 class History(Connected):

@@ -22,6 +22,7 @@ from store.metrics import Axis, Point, Shipment, segments, summarize
 from store.mongo import MongoStore, open_store
 from store.notices import Notice
 from store.occasions import Occasion
+from store.query import Order, Param
 from store.runs import Checkpoint, Ending, Notify, Resources, Run, Task
 from store.samples import GpuSample, Peaks, Sample
 from store.servers.places import places
@@ -161,6 +162,13 @@ class TestStoreContract:
         assert store.runs(RunQuery(states=(State.FAILED,))) == []
         assert store.counts() == {State.QUEUED: 6}
         assert store.counts("other") == {}
+
+    def test_runs_in_pages_are_the_runs_in_their_order(self, store: Store) -> None:
+        store.add_runs([a_run(f"r{i:04}", index=i % 700, params={"lr": i % 7}) for i in range(2300)])
+        by_lr = Order(field=Param(path=("lr",)), descending=True)
+        for query in (RunQuery(), RunQuery(limit=5), RunQuery(limit=1500), RunQuery(order=by_lr), RunQuery(tag="none")):
+            pages = list(store.runs_in_pages(query))
+            assert [run for page in pages for run in page] == store.runs(query)
 
     def test_claims_go_by_priority_then_age_then_index(self, store: Store) -> None:
         old = datetime(2020, 1, 1, tzinfo=UTC)
