@@ -50,12 +50,10 @@ def fill(store: MongoStore, runs: int, points: int) -> None:
         values = np.exp(-np.arange(points) / points * 3) + dice.normal(0, 0.02, points) + index / 100
         values[points // 3] = 9.0
         store.ship(name, 1, *_first(values, points))
-        store.database["metrics"].insert_many(
-            [
-                _bucket(name, values, at, min(BUCKET_POINTS, points - at))
-                for at in range(BUCKET_POINTS, points, BUCKET_POINTS)
-            ]
-        )
+        starts = range(BUCKET_POINTS, points, BUCKET_POINTS)
+        if starts:
+            buckets = [_bucket(name, values, at, min(BUCKET_POINTS, points - at)) for at in starts]
+            store.database["metrics"].insert_many(buckets)
         store.settle(name, 1, Settlement(state=State.FINISHED, ending=Ending(exit_code=0)))
 
 
