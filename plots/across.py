@@ -1,19 +1,25 @@
 """What goes to the right: steps, updates, epochs, time, another metric."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
 from plots.asking import X
 from plots.picture import Floats
-from store.metrics import Curve
+from store.metrics import Axis, Curve
 from store.outcomes import Outcome
 from store.runs import Attempt
 from store.store import Store
 
 _UPDATES = ("updates", "update", "n_updates", "iteration", "iterations")
+_STEPS, _TIMES = (Axis.STEP,), (Axis.TIME,)
 _LABELS = {X.UPDATES.value: "updates of the weights", X.TIME.value: "running time"}
 UNITS = ((2 * 86400.0, "days", 86400.0), (2 * 3600.0, "h", 3600.0), (120.0, "min", 60.0), (0.0, "s", 1.0))
+
+
+def axes(x: str) -> Collection[Axis]:
+    """What `place` needs to know of a curve."""
+    return _TIMES if x == X.TIME else _STEPS
 
 
 def place(x: str, one: Outcome, curve: Curve, store: Store) -> tuple[Floats, Floats] | None:
@@ -25,13 +31,15 @@ def place(x: str, one: Outcome, curve: Curve, store: Store) -> tuple[Floats, Flo
             name = next((name for name in _UPDATES if name in one.summary), None)
             if name is None:
                 return curve.steps.astype(np.float64), curve.values
-            return along(curve, store.curve(one.id, name)), curve.values
+            return along(curve, store.curve(one.id, name, _STEPS)), curve.values
         case X.EPOCH:
-            return (along(curve, store.curve(one.id, "epoch")), curve.values) if "epoch" in one.summary else None
+            return (
+                (along(curve, store.curve(one.id, "epoch", _STEPS)), curve.values) if "epoch" in one.summary else None
+            )
         case X.TIME:
             return running_s(curve.times, store.run(one.id).history), curve.values
         case _:
-            return joined(curve, store.curve(one.id, x)) if x in one.summary else None
+            return joined(curve, store.curve(one.id, x, _STEPS)) if x in one.summary else None
 
 
 def label(x: str) -> str:

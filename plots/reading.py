@@ -38,7 +38,7 @@ class Line:
 
 def line(one: Outcome, metric: str, ask: Ask, store: Store, *, for_group: bool, columns: int) -> Line | None:
     """None: there is no such metric, or nothing to place it by."""
-    placed = across.place(ask.x or X.STEP, one, curve(one, metric, store), store)
+    placed = _placed(one, metric, ask.x or X.STEP, store)
     if placed is None or not len(placed[0]):
         return None
     xs, raw = placed
@@ -61,9 +61,11 @@ def line(one: Outcome, metric: str, ask: Ask, store: Store, *, for_group: bool, 
     )
 
 
-def curve(one: Outcome, metric: str, store: Store) -> Curve:
-    """A metric, or what is made of others."""
-    return seconds_per_epoch(store.curve(one.id, "epoch")) if metric == EPOCH_S else store.curve(one.id, metric)
+def _placed(one: Outcome, metric: str, x: str, store: Store) -> tuple[Floats, Floats] | None:
+    """x and y of a metric, or of what is made of others."""
+    if metric == EPOCH_S:
+        return across.place(x, one, seconds_per_epoch(store.curve(one.id, "epoch")), store)
+    return across.place(x, one, store.curve(one.id, metric, across.axes(x)), store)
 
 
 def seconds_per_epoch(epochs: Curve) -> Curve:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from store.runs import MetricSummary, Progress
@@ -75,9 +76,22 @@ class Series:
     values: tuple[float, ...]
 
 
+class Axis(StrEnum):
+    """What places the values of a curve. The values are the names of its arrays as they are stored."""
+
+    STEP = "step"
+    TIME = "time"
+
+
+EVERY_AXIS = frozenset(Axis)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Curve:
-    """The same history as NumPy arrays, for mathematics: `steps` int64, `times` and `values` float64, all (n,)."""
+    """The same history as NumPy arrays, for mathematics: `steps` int64, `times` and `values` float64, all (n,).
+
+    An axis that was not asked for has no elements.
+    """
 
     name: str
     steps: "np.ndarray[Any, np.dtype[np.int64]]"

@@ -3,7 +3,7 @@
 Every write of an attempt names (run, attempt) and raises Superseded once the run has moved on. Times are the server's.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from store.findings import Diagnosis, Finding
 from store.glances import Beyond, Pulse, Stroke
 from store.glimpses import Glimpse
 from store.grouping import Group, Grouping
-from store.metrics import Curve, LogChunk, Series, Shipment
+from store.metrics import EVERY_AXIS, Axis, Curve, LogChunk, Series, Shipment
 from store.notices import Delivery, Notice, NoticeState
 from store.outcomes import Outcome
 from store.query import Condition, Names, Order
@@ -128,6 +128,9 @@ class Store(Protocol):
     def rows(self, query: RunQuery, wanted: Wanted) -> Iterator[RowPage]:
         """Parts of the matching runs in the order of `runs`, in pages: no Run is built."""
 
+    def runs_in_pages(self, query: RunQuery) -> Iterator[list[Run]]:
+        """What `runs` gives, some at a time: no single question takes longer, however many there are."""
+
     def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
         """What these runs (by id) reported of these metrics at one step each; of a step that came twice, the later.
 
@@ -149,8 +152,8 @@ class Store(Protocol):
     def series(self, run_id: str, name: str) -> Series:
         """The whole history of one metric; empty if there is none."""
 
-    def curve(self, run_id: str, name: str) -> Curve:
-        """The same as arrays: 100,000 points in some ten milliseconds."""
+    def curve(self, run_id: str, name: str, axes: Collection[Axis] = EVERY_AXIS) -> Curve:
+        """The same as arrays: 100,000 points in some ten milliseconds. Axes that are not asked for are not read."""
 
     def series_in_part(self, run_id: str, names: Sequence[str], newest: int, older: int) -> dict[str, Series]:
         """Of each series `newest` points at least, and of those before about `older`, the first and others evenly.

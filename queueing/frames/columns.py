@@ -5,7 +5,7 @@ A missing cell is never 0 and never NaN: NaN is a value that a run has reported.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from queueing.results.census import common_kind
@@ -21,6 +21,9 @@ _TYPES: dict[Kind, str] = {Kind.FLAG: "bool", Kind.WHOLE: "int64", Kind.NUMBER: 
 """All others hold Python objects."""
 _EMPTY: dict[Kind, Any] = {Kind.FLAG: False, Kind.WHOLE: 0, Kind.NUMBER: float("nan"), Kind.TIME: None}
 """What stands where a value is missing; nobody reads it."""
+_EPOCH, _MS = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None), timedelta(milliseconds=1)
+_NO_TIME = -(2**63)
+"""NumPy's NaT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,13 +90,24 @@ class Column:
         if kind in _TYPES:
             empty = _EMPTY[kind]
             if kind is Kind.TIME:
-                return np.array(values, _TYPES[kind])
+                return _times(values)
             plain = [empty if value is None else value for value in values] if None in values else values
             return np.array(plain, _TYPES[kind])
         once = self._texts.setdefault
         if kind is Kind.TEXT:
             return np.array([None if one is None else once(one, one) for one in values], object)
         return _objects(values)
+
+
+def _times(values: Sequence[Any]) -> Any:
+    """What `np.array(values, "datetime64[ms]")` gives, in a third of the time."""
+    import numpy as np
+
+    try:
+        since = [_NO_TIME if one is None else (one - _EPOCH) // _MS for one in values]
+    except TypeError:  # times with a zone among parameters
+        return np.array(values, _TYPES[Kind.TIME])
+    return np.array(since, "int64").view(_TYPES[Kind.TIME])
 
 
 def _objects(values: Sequence[Any]) -> Any:

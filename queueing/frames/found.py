@@ -101,7 +101,7 @@ class FoundRun(Run):
 
 
 class Runs(Sequence[FoundRun]):
-    """The runs that a query asks for. They are read when they are looked at, all at once, and then stay as they are.
+    """The runs that a query asks for. They are read when they are looked at, page by page, and then stay as they are.
 
     `to_pandas`, `to_polars` and `to_dict` read what they need anew and build no run: a hundred thousand rows take a few
     seconds.
@@ -109,17 +109,25 @@ class Runs(Sequence[FoundRun]):
 
     def __init__(self, lab: Lab, query: RunQuery, names: Names, text: str) -> None:
         self._lab, self._query, self._names, self._text = lab, query, names, text
-        self._read: list[FoundRun] | None = None
+        self._read: list[FoundRun] = []
+        self._pages: Iterator[list[Run]] | None = None
+        self._is_whole = False
 
     def __iter__(self) -> Iterator[FoundRun]:
-        return iter(self._all())
+        place = 0
+        while place < len(self._read) or self._read_on():
+            yield from self._read[place : (place := len(self._read))]
 
     @overload
     def __getitem__(self, which: int) -> FoundRun: ...
     @overload
     def __getitem__(self, which: slice) -> list[FoundRun]: ...
     def __getitem__(self, which: int | slice) -> FoundRun | list[FoundRun]:
-        return self._all()[which]
+        if isinstance(which, slice) or which < 0:
+            return self._all()[which]
+        while which >= len(self._read) and self._read_on():
+            pass
+        return self._read[which]
 
     def __len__(self) -> int:
         return len(self._all())
@@ -158,19 +166,34 @@ class Runs(Sequence[FoundRun]):
         return runs_html(self._first(), self._how_many())
 
     def _all(self) -> list[FoundRun]:
-        if self._read is None:
-            self._read = [found(run, self._lab) for run in self._lab.store.runs(self._query)]
+        while self._read_on():
+            pass
         return self._read
+
+    def _read_on(self) -> bool:
+        """One page further; False at the end. After an error it begins anew."""
+        if self._is_whole:
+            return False
+        if self._pages is None:
+            self._read, self._pages = [], self._lab.store.runs_in_pages(self._query)
+        try:
+            page = next(self._pages, None)
+        except BaseException:
+            self._pages = None
+            raise
+        self._is_whole = page is None
+        self._read += [found(run, self._lab) for run in page or ()]
+        return not self._is_whole
 
     def _first(self) -> list[Run]:
         """The first of them; the newest where there is no order."""
-        if self._read is not None:
+        if self._is_whole:
             return list(self._read[:SHOWN])
         limit = min(self._query.limit or SHOWN, SHOWN)
         return self._lab.store.runs(replace(self._query, limit=limit))
 
     def _how_many(self) -> str:
-        if self._read is not None:
+        if self._is_whole:
             return f"{len(self._read):,}"
         try:
             count = self._lab.store.count(self._query, _MOST_COUNTED + 1, _COUNT_S)

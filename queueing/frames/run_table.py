@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
+from queueing.frames.collecting import no_search_for_cycles
 from queueing.frames.columns import Columns, Filled
 from queueing.query.columns import Column, columns
 from store.directions import greater_is_better
 from store.query import Field, Names, RunField
-from store.rows import Wanted
+from store.rows import Wanted, picked
 from store.store import RunQuery, Store
 
 ALWAYS: dict[str, RunField] = {
@@ -41,43 +43,61 @@ def _chosen(asked: str | Sequence[str] | None, names: Names) -> tuple[Column, ..
 
 def _read(store: Store, query: RunQuery, fields: dict[str, Field], *, every: bool) -> list[Filled]:
     table = Columns(list(fields))
-    for rows in store.rows(query, Wanted(fields=tuple(fields.values()), every=every)):
-        page = dict(zip(fields, rows.columns, strict=True))
-        if every:
-            page |= _params([_flat(params) for params in rows.params])
-            page |= _metrics(rows.summaries)
-        table.add(page, len(rows.ids))
+    with no_search_for_cycles():
+        for rows in store.rows(query, Wanted(fields=tuple(fields.values()), every=every)):
+            page = dict(zip(fields, rows.columns, strict=True))
+            if every:
+                page |= _params(rows.params)
+                page |= _metrics(rows.summaries)
+            table.add(page, len(rows.ids))
     return table.filled()
 
 
 def _metrics(tables: Sequence[dict[str, dict[str, Any]]]) -> dict[str, list[Any]]:
-    names = {name: None for table in tables for name in table}
     found: dict[str, list[Any]] = {}
-    for name in names:
+    for name in _names(tables):
         best = "max" if _is_greater_better(name) else "min"
-        summaries = [table.get(name) for table in tables]
+        summaries = picked(tables, name)
         # A metric that was never a number has no best value, but it was reported: NaN, not missing.
-        found[f"best.{name}"] = [None if one is None else _or_nan(one.get(best)) for one in summaries]
-        found[f"last.{name}"] = [None if one is None else one.get("last") for one in summaries]
+        found[f"best.{name}"] = _of_summaries(summaries, best, float("nan"))
+        found[f"last.{name}"] = _of_summaries(summaries, "last", None)
     return found
 
 
-def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else value
+def _of_summaries(summaries: list[Any], key: str, unknown: float | None) -> list[Any]:
+    if None not in summaries:
+        values = picked(summaries, key)
+        return [unknown if one is None else one for one in values] if None in values else values
+    return [None if one is None else unknown if (value := one.get(key)) is None else value for one in summaries]
 
 
 def _params(tables: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    names = {name: None for table in tables for name in table}
-    return {f"params.{name}": [table.get(name) for table in tables] for name in names}
-
-
-def _flat(params: dict[str, Any]) -> dict[str, Any]:
-    """`queueing.space.names.flat` for what MongoDB gives, in a quarter of its time: this is done a million times."""
-    found: dict[str, Any] = {}
-    for name, value in params.items():
-        if type(value) is dict and value:
-            for inner, one in _flat(value).items():
-                found[f"{name}.{inner}"] = one
-        else:
-            found[name] = value
+    """`queueing.space.names.flat` for all runs of a page at once: column by column it takes a tenth of the time."""
+    found: dict[str, list[Any]] = {}
+    for name in _names(tables):
+        _unfold(f"params.{name}", picked(tables, name), found)
     return found
+
+
+def _unfold(name: str, values: list[Any], found: dict[str, list[Any]]) -> None:
+    """A column, or one for each name in the tables that stand in it. An empty table is a value."""
+    if dict not in set(map(type, values)):
+        found[name] = _beside(found.get(name), values)
+        return
+    inner = [value if type(value) is dict else {} for value in values]
+    rest = [None if one else value for one, value in zip(inner, values, strict=True)]
+    if rest.count(None) < len(rest):
+        found[name] = _beside(found.get(name), rest)
+    for key in _names(inner):
+        _unfold(f"{name}.{key}", picked(inner, key), found)
+
+
+def _beside(before: list[Any] | None, values: list[Any]) -> list[Any]:
+    """`{"a.b": 1}` and `{"a": {"b": 1}}` make one column; of a run that has both, the later."""
+    if before is None:
+        return values
+    return [old if new is None else new for old, new in zip(before, values, strict=True)]
+
+
+def _names(tables: Sequence[dict[str, Any]]) -> dict[str, None]:
+    return dict.fromkeys(chain.from_iterable(tables))

@@ -1,7 +1,7 @@
 """Enqueueing and looking up runs."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from store.experiments import Experiment
 from store.grouping import Group, Grouping, grouped
 from store.matching import matches
 from store.memory.shared import Shared
-from store.metrics import Curve, LogChunk, Series, as_curve, extended
+from store.metrics import EVERY_AXIS, Axis, Curve, LogChunk, Series, as_curve, extended
 from store.ordering import AFTER_OR_SKIP, UNORDERED, age, ordered
 from store.outcomes import Outcome, outcome_of
 from store.query import Names, param_paths
@@ -105,6 +105,10 @@ class Runs(Shared):
         """Parts of the matching runs."""
         yield page_of(self.runs(query), wanted, self.now())
 
+    def runs_in_pages(self, query: RunQuery) -> Iterator[list[Run]]:
+        """The matching runs."""
+        yield self.runs(query)
+
     def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
         """What these runs reported of these metrics at one step each."""
         return {
@@ -139,9 +143,11 @@ class Runs(Shared):
             values=tuple(point.value for point in points),
         )
 
-    def curve(self, run_id: str, name: str) -> Curve:
+    def curve(self, run_id: str, name: str, axes: Collection[Axis] = EVERY_AXIS) -> Curve:
         """The same as arrays."""
-        return as_curve(self.series(run_id, name))
+        found = as_curve(self.series(run_id, name))
+        steps = found.steps if Axis.STEP in axes else found.steps[:0]
+        return replace(found, steps=steps, times=found.times if Axis.TIME in axes else found.times[:0])
 
     def series_in_part(self, run_id: str, names: Sequence[str], newest: int, older: int) -> dict[str, Series]:
         """The newest points, and an even choice of those before."""

@@ -16,7 +16,7 @@ from store.mongo.codec import from_document
 from store.mongo.filters import COMPUTED, EMPTY_IS_MISSING, missing, path, to_filter
 from store.ordering import AFTER_OR_SKIP, UNORDERED, Section, age, placed, sections
 from store.query import Compared, Field, Metric, Op, Order, Param, RunField
-from store.runs import Run
+from store.runs import MetricSummary, Run, Task
 
 NEWEST_FIRST = [("queued_at", -1), ("index", -1), ("_id", -1)]
 OLDEST_FIRST = [("queued_at", 1), ("index", 1), ("_id", 1)]
@@ -45,7 +45,7 @@ class Pages(Connected):
             match = _both(match, _older_than(after))
         only = light_fields() if light else None
         found = self.database["runs"].find(match, only).sort(NEWEST_FIRST).skip(skip).limit(limit)
-        return [_run(document, light) for document in found]
+        return [_light_run(document, None) if light else from_document(Run, document) for document in found]
 
     def _beyond_newest(self, skip: int) -> Document:
         """All but the newest: their place is found in the index, without reading runs."""
@@ -165,7 +165,7 @@ class _Section:
         return [self._run(document) for document in found]
 
     def _run(self, document: Document) -> Run:
-        return _run(document, self.light)
+        return _light_run(document, self.field) if self.light else from_document(Run, document)
 
     def _value(self, run: Run) -> Any:
         return placed(run, self.field, self.now)[1]
@@ -181,23 +181,31 @@ class _Section:
 
 def light_fields(field: Field | None = None) -> Document:
     """What it takes to know a run's place in the order of a field."""
-    names = ["queued_at", "index", "state", "started_at", "ended_at"]
+    names = ["queued_at", "index"]
     if isinstance(field, Metric):
         names.append(f"summary.{field.name}")
     elif isinstance(field, Param):
         names.append(f"params.{field.path[0]}")
     elif field in _MADE_OF:
-        names += _MADE_OF[field]
+        names += ["state", "started_at", "ended_at", *_MADE_OF[field]]
     elif field is not None and field is not RunField.ID:
         names.append(path(field))
     return dict.fromkeys(dict.fromkeys(names), 1)
 
 
-def _run(document: Document, light: bool) -> Run:
-    if not light:
-        return from_document(Run, document)
-    task = {"workdir": "", **document.get("task", {})}
-    return from_document(Run, {"key": "", "experiment": "", "params": {}, **document, "task": task})
+_NO_TASK = Task(command=(), workdir="")
+
+
+def _light_run(document: Document, field: Field | None) -> Run:
+    """One that knows its place in the order of the field. There may be very many: the usual ones are not checked."""
+    if field is not None and not isinstance(field, Metric | Param):
+        task = {"workdir": "", **document.get("task", {})}
+        return from_document(Run, {"key": "", "experiment": "", "params": {}, **document, "task": task})
+    summary = {name: from_document(MetricSummary, one) for name, one in document.get("summary", {}).items()}
+    return Run(
+        id=document["_id"], key="", experiment="", params=document.get("params", {}), summary=summary, task=_NO_TASK,
+        queued_at=document["queued_at"], index=document.get("index", 0),
+    )  # fmt: skip
 
 
 def _in_section(field: Field, section: Section) -> Document:

@@ -8,6 +8,7 @@ from bson.codec_options import CodecOptions
 
 from store.mongo.client import Document, guarded
 from store.mongo.codec import from_document
+from store.mongo.ordered_pages import OLDEST_FIRST
 from store.mongo.runs import Runs, filter_of, raw_filters_are_users
 from store.outcomes import Outcome
 from store.store import RunQuery
@@ -59,7 +60,7 @@ class Outcomes(Runs):
         both = {"$and": [match, further]} if match and further else match or further
         wanted, codec = how
         runs = self.database["runs"] if codec is None else self.database["runs"].with_options(codec_options=codec)
-        return list(runs.find(both, wanted).sort([("queued_at", 1), ("index", 1)]).limit(count))
+        return list(runs.find(both, wanted).sort(OLDEST_FIRST).limit(count).batch_size(count))
 
     def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
         """What these runs reported of these metrics at one step each; of a step that came twice, the later value."""

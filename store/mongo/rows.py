@@ -7,15 +7,17 @@ from bson.codec_options import CodecOptions
 
 from store.matching import at_path
 from store.mongo.client import Document, guarded
+from store.mongo.codec import from_document
 from store.mongo.filters import COMPUTED, EMPTY_IS_MISSING, path
-from store.mongo.outcomes import PAGE, Outcomes
+from store.mongo.outcomes import PAGE, Codec, Outcomes
 from store.query import Field, Metric, Param, RunField
-from store.rows import RowPage, Wanted
+from store.rows import RowPage, Wanted, picked
+from store.runs import Run
 from store.store import RunQuery
 
 _COMPUTED = "computed"
 _AGE = {"queued_at": 1, "index": 1}
-_PLAIN: CodecOptions[Any] = CodecOptions(tz_aware=False)
+_PLAIN: Codec = CodecOptions(tz_aware=False)
 Reader = Callable[[Sequence[Document]], list[Any]]
 
 
@@ -25,7 +27,7 @@ class Rows(Outcomes):
     def rows(self, query: RunQuery, wanted: Wanted) -> Iterator[RowPage]:
         """In the order of `runs`."""
         readers = [_reader(field) for field in wanted.fields]
-        for page in self._documents(query, _projection(wanted)):
+        for page in self._documents(query, _projection(wanted), _PLAIN):
             yield RowPage(
                 ids=[document["_id"] for document in page],
                 columns=[read(page) for read in readers],
@@ -33,23 +35,32 @@ class Rows(Outcomes):
                 summaries=[document["summary"] for document in page] if wanted.every else [],
             )
 
-    def _documents(self, query: RunQuery, projection: Document) -> Iterator[list[Document]]:
+    def runs_in_pages(self, query: RunQuery) -> Iterator[list[Run]]:
+        """In the order of `runs`."""
+        if 0 < query.limit <= PAGE:
+            yield self.runs(query)
+            return
+        for page in self._documents(query, {}, None):
+            yield [from_document(Run, document) for document in page]
+
+    def _documents(self, query: RunQuery, projection: Document, codec: Codec | None) -> Iterator[list[Document]]:
         if query.order is None and not (query.limit or query.skip or query.after):
-            yield from self._paged(query, {**projection, **_AGE}, _PLAIN)
+            yield from self._paged(query, {**projection, **_AGE} if projection else {}, codec)
             return
         ids = self._ids_in_order(query)
         for start in range(0, len(ids), PAGE):
-            yield self._of_ids(ids[start : start + PAGE], projection)
+            yield self._of_ids(ids[start : start + PAGE], projection, codec)
 
     @guarded
     def _ids_in_order(self, query: RunQuery) -> list[str]:
         return [run.id for run in self._page_of(query, light=True)]
 
     @guarded
-    def _of_ids(self, ids: Sequence[str], projection: Document) -> list[Document]:
+    def _of_ids(self, ids: Sequence[str], projection: Document, codec: Codec | None) -> list[Document]:
         """One that was deleted meanwhile is left out."""
-        runs = self.database["runs"].with_options(codec_options=_PLAIN)
-        found = {document["_id"]: document for document in runs.find({"_id": {"$in": list(ids)}}, projection)}
+        runs = self.database["runs"].with_options(codec_options=codec)
+        cursor = runs.find({"_id": {"$in": list(ids)}}, projection).batch_size(PAGE)
+        found = {document["_id"]: document for document in cursor}
         return [found[one] for one in ids if one in found]
 
 
@@ -71,13 +82,13 @@ def _reader(field: Field) -> Reader:
     if isinstance(field, Param):
         return lambda page: [_first(at_path(document.get("params", {}), field.path)) for document in page]
     if field in COMPUTED:
-        return lambda page: [document[_COMPUTED].get(field.value) for document in page]
+        return lambda page: picked([document[_COMPUTED] for document in page], field.value)
     parts = path(field).split(".") if isinstance(field, RunField) else ["summary", field.name, field.stat.value]
     if field in EMPTY_IS_MISSING:
         return lambda page: [_walk(document, parts) or None for document in page]
     if len(parts) > 1:
         return lambda page: [_walk(document, parts) for document in page]
-    return lambda page: [None if value == [] else value for value in [document.get(parts[0]) for document in page]]
+    return lambda page: [None if value == [] else value for value in picked(page, parts[0])]
 
 
 def _walk(value: Any, parts: Sequence[str]) -> Any:

@@ -202,6 +202,8 @@ def test_rows_are_parts_of_the_runs(mongo_store: MongoStore, data: some.DataObje
         (found,) = mongo_store.rows(query, wanted)
         expected = page_of([by_id[run.id] for run in mongo_store.runs(query)], wanted, now)
         assert [words(part) for part in found] == [words(part) for part in expected], fields
+        paged = [repr(run) for page in mongo_store.runs_in_pages(query) for run in page]  # NaN is not NaN
+        assert paged == list(map(repr, mongo_store.runs(query)))
 
 
 def words(value: Any) -> str:

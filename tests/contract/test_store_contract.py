@@ -18,10 +18,11 @@ from store.damage import Damage
 from store.errors import AmbiguousId, CheckpointDamaged, NoSuchRun, StoreFailed, Superseded
 from store.experiments import Experiment
 from store.memory import MemoryStore
-from store.metrics import Point, Shipment, segments, summarize
+from store.metrics import Axis, Point, Shipment, segments, summarize
 from store.mongo import MongoStore, open_store
 from store.notices import Notice
 from store.occasions import Occasion
+from store.query import Order, Param
 from store.runs import Checkpoint, Ending, Notify, Resources, Run, Task
 from store.samples import GpuSample, Peaks, Sample
 from store.servers.places import places
@@ -162,6 +163,13 @@ class TestStoreContract:
         assert store.counts() == {State.QUEUED: 6}
         assert store.counts("other") == {}
 
+    def test_runs_in_pages_are_the_runs_in_their_order(self, store: Store) -> None:
+        store.add_runs([a_run(f"r{i:04}", index=i % 700, params={"lr": i % 7}) for i in range(2300)])
+        by_lr = Order(field=Param(path=("lr",)), descending=True)
+        for query in (RunQuery(), RunQuery(limit=5), RunQuery(limit=1500), RunQuery(order=by_lr), RunQuery(tag="none")):
+            pages = list(store.runs_in_pages(query))
+            assert [run for page in pages for run in page] == store.runs(query)
+
     def test_claims_go_by_priority_then_age_then_index(self, store: Store) -> None:
         old = datetime(2020, 1, 1, tzinfo=UTC)
         store.add_runs([a_run("late"), a_run("old2", queued_at=old, index=2), a_run("old1", queued_at=old, index=1)])
@@ -257,6 +265,18 @@ class TestStoreContract:
         assert curve.steps.tolist() == list(series.steps) == list(range(2345))
         assert curve.times.tolist() == list(series.times)
         assert list(map(repr, curve.values.tolist())) == list(map(repr, series.values)) == list(map(repr, values))
+
+    def test_axes_of_a_curve_that_are_not_asked_for_are_left_out(self, store: Store) -> None:
+        run = claimed(store)
+        values = [math.nan if i % 500 == 3 else float(i) for i in range(2100)]
+        store.ship(run.id, 1, shipment(0, values, first_line=1, first_index=0), {})
+        whole = store.curve(run.id, "loss")
+        for axes in ((), (Axis.STEP,), (Axis.TIME,), (Axis.STEP, Axis.TIME)):
+            curve = store.curve(run.id, "loss", axes)
+            assert repr(curve.values.tolist()) == repr(values)
+            assert curve.steps.tolist() == (whole.steps.tolist() if Axis.STEP in axes else [])
+            assert curve.times.tolist() == (whole.times.tolist() if Axis.TIME in axes else [])
+            assert (str(curve.steps.dtype), str(curve.times.dtype)) == ("int64", "float64")
 
     def test_a_new_attempt_drops_what_came_after_its_checkpoint(self, store: Store, tmp_path: Path) -> None:
         run = claimed(store, lease_s=SHORT_S)

@@ -126,6 +126,37 @@ class TestFrames:
         assert frame["ended"].isna().tolist() == [False, False, True, False]
         assert frame["duration"].notna().tolist() == [True, True, False, True]
 
+    def test_runs_are_read_no_further_than_somebody_looks(
+        self, store: MongoStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("store.mongo.outcomes.PAGE", 2)
+        runs, more = labq.runs(), Run(id="r9", key="r9", experiment="late", params={}, task=Task(command=("true",), workdir="/"),
+                                      queued_at=NOW + timedelta(hours=1))  # fmt: skip
+        assert (runs[0].id, runs[1].id) == ("r0", "r1")
+        store.add_runs([more])
+        assert [run.id for run in runs] == ["r0", "r1", "r2", "r3", "r9"]
+        store.database["runs"].delete_one({"_id": "r9"})
+        assert (len(runs), runs[-1].id, runs[4].id) == (5, "r9", "r9")
+        with pytest.raises(IndexError):
+            runs[5]
+
+    def test_parameters_in_tables_of_some_runs_only(self, store: MongoStore) -> None:
+        many: list[dict[str, Any]] = [
+            {"a": {"b": 1, "c": {"d": 2}}}, {"a": 5}, {}, {"a": {}, "x": None}, {"a": {"b": math.nan}}
+        ]  # fmt: skip
+        task = Task(command=("true",), workdir="/")
+        runs = [
+            Run(id=f"z{k}", key=f"z{k}", experiment="tables", params=params, index=k, task=task, queued_at=NOW)
+            for k, params in enumerate(many)
+        ]
+        store.add_runs(runs)
+        found = labq.runs("experiment=tables").to_dict()
+        store.database["runs"].delete_many({"experiment": "tables"})
+        assert found["run"] == ["z0", "z1", "z2", "z3", "z4"]
+        assert repr(found["params.a.b"]) == "[1.0, None, None, None, nan]"
+        assert found["params.a.c.d"] == [2, None, None, None, None]
+        assert found["params.a"] == [None, 5, None, {}, None]
+
     def test_lists_have_none(self) -> None:
         found = labq.runs(sort="id").to_dict("run,lr,val_loss,max.val_loss,host,created")
         assert found["run"] == ["r0", "r1", "r2", "r3"]
