@@ -10,6 +10,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import time
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -117,8 +118,15 @@ class SlurmCluster:
         return dict(word.split("=", 1) for word in words if "=" in word)
 
     def start_again_now(self, number: str) -> None:
-        """A requeued job waits for two minutes of itself. Not after the death of a node: its late end would be ours."""
-        self.run("scontrol", "update", f"jobid={number}", "starttime=now")
+        """A requeued job waits for two minutes of itself. Not after the death of a node: its late end would be ours.
+
+        Said again for a few seconds: while Slurm still cleans up behind the job it sets the two minutes anew.
+        """
+        for _ in range(8):
+            self.run("scontrol", "update", f"jobid={number}", "starttime=now", ok=False)
+            time.sleep(1.0)
+            if self.jobs().get(number) != "PENDING":
+                return
 
     def clear(self) -> None:
         """Cancel every job, and wait until all nodes are free."""
