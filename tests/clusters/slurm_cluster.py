@@ -10,8 +10,8 @@ import secrets
 import shutil
 import socket
 import subprocess
-import time
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
