@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 from trainer import watching_answers
 from trainer.arrays import Floats, Ints
-from trainer.config import ClassifierConfig, Common, Head, Watch
+from trainer.config import ClassifierConfig, Common, Head, Readout, Watch
 from trainer.data.vocabulary import Vocabulary
 from trainer.models import Model
 from trainer.sampling import sample
@@ -73,6 +73,10 @@ class Watching:
         each feature is worth where it is cheap to find out.
         """
         if not isinstance(self.config, ClassifierConfig) or not self.model.n_valid:
+            return
+        if (
+            self.config.readout is Readout.EVERY_STEP
+        ):  # an answer to each step, where the model predicts one to a sequence
             return
         teller, valid = _Teller(cast(Predicts, self.model), state.weights), parts(self.model)[1]
         answers = teller.answers(valid)

@@ -131,7 +131,7 @@ def test_the_trainer_hops_bit_for_bit(lab: Lab) -> None:
     lab.worker("--burst")
     lab.wait_until_ended(peace, timeout_s=120)
     (run,) = enqueue(lab, "lm-that-hops", LANGUAGE_MODEL.format(name="lm-that-hops", epochs=40))
-    hop_until_ended(lab, [run], least=5)
+    hop_until_ended(lab, [run], least=2)
     check_only_interrupted(lab, run)
     assert lab.outcome(run) == lab.outcome(peace)
 
@@ -184,6 +184,7 @@ def test_a_schedulers_warning_means_leave_with_a_checkpoint(lab: Lab, number: in
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM])
+@pytest.mark.prompt
 def test_a_warning_to_every_process_again_and_again_is_one_request(lab: Lab, number: int) -> None:
     """What a scheduler without mercy does to all processes of a job, and a child that knows no such signal."""
     run = script(lab, f"everybody-{number}", "import time\nprint('here', flush=True)\ntime.sleep(600)\n")

@@ -166,9 +166,10 @@ def test_a_run_that_still_runs_is_left_for_another_time(
     servers: Settings, theirs: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sacred_runs(theirs, tmp_path, ["finishes", "finishes"])
-    beats = {"status": "RUNNING", "heartbeat": NOW, "stop_time": None}
+    now = datetime.now(UTC)  # not that of the first test of all, half an hour ago
+    beats = {"status": "RUNNING", "heartbeat": now, "stop_time": None}
     theirs["runs"].update_one({"_id": 1}, {"$set": beats})
-    theirs["runs"].update_one({"_id": 2}, {"$set": {**beats, "heartbeat": NOW - timedelta(hours=1)}})
+    theirs["runs"].update_one({"_id": 2}, {"$set": {**beats, "heartbeat": now - timedelta(hours=1)}})
     theirs["runs"].insert_one({"_id": 3, "status": "QUEUED", "experiment": {"name": "x"}})
     told = imported(capsys, url(servers, theirs))
     assert (told["added"], told["not_yet"]) == (1, ["run 1 is running", "run 3 has not begun"])
@@ -225,6 +226,7 @@ def test_prefixes_and_what_is_wrong_with_a_url(
     assert "--metrics means nothing for sacred" in capsys.readouterr().err
 
 
+@pytest.mark.prompt
 def test_an_import_that_is_killed_is_finished_by_the_same_command(
     servers: Settings, theirs: Any, ours: MongoStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
