@@ -12,7 +12,7 @@ from store.errors import ExitCode
 from store.logbook import say, warn
 from worker.cluster.here import granted_here
 from worker.linux import dies_with_me
-from worker.stopping import HURRY, STOP_SIGNALS, means_hurry
+from worker.stopping import HURRY, STOP_SIGNALS, means_hurry, notices_held
 
 _SLOWEST_RESTART_S = 30.0
 
@@ -51,10 +51,15 @@ class Crew:
         """Another member, unless we were told to stop; one that was started while the signal came hears of it too."""
         if self._stopping:
             return
-        member = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=dies_with_me(), env=os.environ
-        )
-        self._members.append(member)
+        with notices_held():  # by the member, too: a scheduler's warning waits until it listens, and does not end it
+            member = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=dies_with_me(),
+                env=os.environ,
+            )
+            self._members.append(member)
         self._pass_on(member)
 
     def _pass_on(self, member: subprocess.Popen[bytes]) -> None:

@@ -35,7 +35,7 @@ from worker.quick_start import Proven, starter
 from worker.rounds import Rounds
 from worker.rundir import sweep
 from worker.station import Station
-from worker.stopping import HURRY, NOTICES, STOP_SIGNALS, Requests, means_hurry, passed_on
+from worker.stopping import STOP_SIGNALS, Asked, Requests, notices_heard
 from worker.supervisor import Supervisor
 from worker.term import Term
 from worker.tickets import Tickets
@@ -110,8 +110,7 @@ class Loop:
         self._horse: Horse | None = None
         self._idle = False
         self._stopping = False
-        self._told_at: float | None = None
-        self._told_by: int | None = None
+        self._told = Asked(in_a_job=bool(term.allocation))
         self._mend = False
         self._failures = 0
         self._idle_since = time.monotonic()
@@ -126,6 +125,7 @@ class Loop:
             signal.signal(number, self._on_signal)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a lost terminal; `nohup` says it does not matter
             signal.signal(signal.SIGHUP, self._on_signal)
+        notices_heard()  # a crew has held them back while we began
         say("worker", name=self._worker.name, queue=self._offer.queue)
         outcome = Outcome.RAN  # the first look waits for no ticket
         time_is_over = False
@@ -153,7 +153,7 @@ class Loop:
             pass
         finally:
             self._say_goodbye()
-        if self._offer.run_only and (time_is_over or outcome is Outcome.TIME_OVER or self._told_by in NOTICES):
+        if self._offer.run_only and (time_is_over or outcome is Outcome.TIME_OVER or self._told.by_scheduler):
             return ask_again(self._settings, self._offer.run_only, self._worker.name)
         return ExitCode.OK
 
@@ -415,14 +415,10 @@ class Loop:
         if number == signal.SIGUSR1 and self._term.knows_better():
             say("warned", worker=self._worker.name, left_s=f"{self._term.left_s():.0f}")
             return
-        now = time.monotonic()
-        since_s = None if self._told_at is None else now - self._told_at
-        hurry = means_hurry(number, since_s, in_a_job=bool(self._term.allocation))
-        self._told_at = self._told_at or now
-        self._told_by = self._told_by or number
+        below = self._told.hear(number, time.monotonic())
         self._stopping = True
         if self._horse is not None:
-            self._horse.stop(HURRY if hurry else passed_on(number))
+            self._horse.stop(below)
         elif self._idle:
             raise _Leave
 

@@ -11,7 +11,8 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 HURRY: int = signal.SIGRTMIN + 5 if hasattr(signal, "SIGRTMIN") else signal.SIGURG
 """From a crew to its workers, from a worker to its supervisor: do not wait for a checkpoint. Nobody else sends it."""
@@ -45,6 +46,43 @@ def means_hurry(number: int, since_first_s: float | None, *, in_a_job: bool = Fa
 def passed_on(number: int) -> int:
     """The signal that says to those below what this one said to us, unless it means hurry."""
     return LAST if number in (signal.SIGTERM, signal.SIGUSR2) else SOFT
+
+
+@contextmanager
+def notices_held() -> Iterator[None]:
+    """A scheduler's warnings wait meanwhile, also for whoever is started: until `notices_heard` there."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, NOTICES)
+    try:
+        yield
+    finally:
+        notices_heard()
+
+
+def notices_heard() -> None:
+    """Those that have waited come now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, NOTICES)
+
+
+class Asked:
+    """What a process that people and schedulers talk to was asked, and what it says to those below."""
+
+    def __init__(self, *, in_a_job: bool) -> None:
+        self._in_a_job = in_a_job
+        self.at: float | None = None
+        """When it was first asked to leave, on the monotonic clock."""
+        self._by: int | None = None
+
+    @property
+    def by_scheduler(self) -> bool:
+        """Whether the first to ask was a scheduler whose time for the job ends."""
+        return self._by in NOTICES
+
+    def hear(self, number: int, now: float) -> int:
+        """The signal for those below."""
+        since_s = None if self.at is None else now - self.at
+        self.at = now if self.at is None else self.at
+        self._by = self._by or number
+        return HURRY if means_hurry(number, since_s, in_a_job=self._in_a_job) else passed_on(number)
 
 
 def _ignored(_number: int, _frame: object) -> None:

@@ -184,7 +184,6 @@ def test_a_schedulers_warning_means_leave_with_a_checkpoint(lab: Lab, number: in
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM])
-@pytest.mark.prompt
 def test_a_warning_to_every_process_again_and_again_is_one_request(lab: Lab, number: int) -> None:
     """What a scheduler without mercy does to all processes of a job, and a child that knows no such signal."""
     run = script(lab, f"everybody-{number}", "import time\nprint('here', flush=True)\ntime.sleep(600)\n")
@@ -200,6 +199,17 @@ def test_a_warning_to_every_process_again_and_again_is_one_request(lab: Lab, num
     after = lab.run(run)
     assert (after.state, after.reason, after.setbacks) == (State.QUEUED, Reason.DRAINED, 0)
     lab.labq("stop", run.id)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_a_warning_that_comes_while_workers_begin_is_heard_once_they_listen(lab: Lab, number: int) -> None:
+    before = len(lab.log_text())
+    crew = lab.worker("-n", "2")
+    until(lambda: len(psutil.Process(crew.pid).children()) == 2, what="two workers that begin")
+    assert "worker name=" not in lab.log_text()[before:]
+    os.kill(crew.pid, number)
+    assert crew.wait(timeout=20) == 0
+    assert "worker-died" not in lab.log_text()[before:]
 
 
 def test_an_idle_worker_leaves_when_its_time_is_over(lab: Lab) -> None:

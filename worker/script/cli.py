@@ -103,7 +103,7 @@ def _carried_out(options: argparse.Namespace, settings: Settings, wanted: Wanted
     if (left := left_behind(settings, shared.run_id)) is not None:
         print(f"labq: not everything is stored; it lies in {left}; later: labq send --unsent", file=sys.stderr)
     code = exit_code_of(front, outcome, shared, wanted.command)
-    if options.requeue and (outcome is Outcome.TIME_OVER or front.was_warned):
+    if options.requeue and (outcome is Outcome.TIME_OVER or front.told.by_scheduler):
         return ask_again(settings, shared.run_id, worker.name) or code
     return code
 

@@ -20,7 +20,7 @@ from worker.horse import Horse, Outcome, stop_signals_held
 from worker.linux import adopt_orphans
 from worker.script.entering import Busy, Overruled
 from worker.script.shared import Shared, as_shells_have_it
-from worker.stopping import HURRY, NOTICES, STOP_SIGNALS, means_hurry, passed_on
+from worker.stopping import STOP_SIGNALS, Asked
 from worker.term import Term
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -38,9 +38,7 @@ class Front:
         self._needs_store = needs_store
         self._settings, self._worker, self._term, self._shared = settings, worker, term, shared
         self._horse: Horse | None = None
-        self._told_at: float | None = None
-        self.was_warned = False
-        """By a scheduler, that the time of the job ends."""
+        self.told = Asked(in_a_job=bool(term.allocation))
 
     def run(self, work: Callable[[], Outcome], forked: Callable[[], None] = lambda: None) -> Outcome:
         """How it ended. `work`, in another process, raises LabqError for what keeps the programme from its beginning.
@@ -67,7 +65,7 @@ class Front:
     @property
     def was_told(self) -> bool:
         """Whether somebody has asked us to leave."""
-        return self._told_at is not None
+        return self.told.at is not None
 
     def _guarded(self, work: Callable[[], Outcome]) -> Outcome:
         try:
@@ -82,15 +80,11 @@ class Front:
         if number == signal.SIGUSR1 and self._term.knows_better():
             say("warned", worker=self._worker.name, left_s=f"{self._term.left_s():.0f}")
             return
-        now = time.monotonic()
-        since_s = None if self._told_at is None else now - self._told_at
-        hurry = means_hurry(number, since_s, in_a_job=bool(self._term.allocation))
-        self._told_at = self._told_at or now
-        self.was_warned = self.was_warned or number in NOTICES
+        below = self.told.hear(number, time.monotonic())
         if number == signal.SIGINT:
             self._shared.press()
         if self._horse is not None:
-            self._horse.stop(HURRY if hurry else passed_on(number))
+            self._horse.stop(below)
 
     def _give_back(self) -> None:
         """The supervisor was killed, and the programme with it."""
