@@ -9,7 +9,7 @@ from notify.pictures.canvas import SMALL, TINY, Box, Canvas, ticks
 from notify.pictures.palette import BAD, FAINT, INK, PAPER, RUN, SOFT, along
 from notify.words import number
 from plots.drawing_panels import LETTER
-from plots.picture import Bars, Floats, Heat, Parallel
+from plots.picture import Bar, Bars, Floats, Heat, Parallel
 
 _BAR_PX, _CELL_PX = 24, 30
 
@@ -142,25 +142,24 @@ def draw_bars(on: Canvas, bars: Bars, left: float, top: float, width: float) -> 
     zero = float(box.across([0.0])[0])
     on.lines([([zero, zero], [box.top, box.bottom])], color=SOFT, linewidth=0.9, zorder=2)
     for place, bar in enumerate(bars.bars):
-        y = box.top + (place + 0.5) * _BAR_PX
-        on.write(box.left - 8, y, paper.plain(bar.name, 26), ha="right", color=INK)
-        if not math.isfinite(bar.value):
-            on.write(zero + 4, y, f"{bar.value:g}", color=BAD)
-            continue
-        end = float(box.across([bar.value])[0])
-        on.box(
-            Box(left=min(zero, end), top=y - 7, width=abs(end - zero), height=14),
-            facecolor=RUN,
-            linewidth=0,
-            alpha=0.85,
-            zorder=3,
-        )
-        right = max(end, zero)
-        if bar.low is not None and bar.high is not None:
-            low, high = box.across([bar.low, bar.high])
-            on.lines([([low, high], [y, y])], color=INK, linewidth=1.3, zorder=4)
-            right = max(right, float(high))
-        on.write(right + 6, y, number(bar.value), fontsize=TINY)
+        _draw_bar(on, bar, box, box.top + (place + 0.5) * _BAR_PX)
+
+
+def _draw_bar(on: Canvas, bar: Bar, box: Box, y: float) -> None:
+    zero = float(box.across([0.0])[0])
+    on.write(box.left - 8, y, paper.plain(bar.name, 26), ha="right", color=INK)
+    if not math.isfinite(bar.value):
+        on.write(zero + 4, y, f"{bar.value:g}", color=BAD)
+        return
+    end = float(box.across([bar.value])[0])
+    body = Box(left=min(zero, end), top=y - 7, width=abs(end - zero), height=14)
+    on.box(body, facecolor=RUN, linewidth=0, alpha=0.85, zorder=3)
+    right = max(end, zero)
+    if bar.low is not None and bar.high is not None:
+        low, high = box.across([bar.low, bar.high])
+        on.lines([([low, high], [y, y])], color=INK, linewidth=1.3, zorder=4)
+        right = max(right, float(high))
+    on.write(right + 6, y, number(bar.value), fontsize=TINY)
 
 
 # ── parallel coordinates ──

@@ -19,6 +19,17 @@ from processes import ClusterMissing, daemon, end, end_those_with, free_ports, n
 
 PROGRAMMES = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
 PACKAGES = "slurm-wlm munge"
+OVER = {
+    "COMPLETED",
+    "FAILED",
+    "CANCELLED",
+    "TIMEOUT",
+    "NODE_FAIL",
+    "PREEMPTED",
+    "OUT_OF_MEMORY",
+    "BOOT_FAIL",
+    "DEADLINE",
+}
 _START_S = 30.0
 _COMMAND_S = 20.0
 
@@ -117,11 +128,18 @@ class SlurmCluster:
         words = self.run("scontrol", "show", "job", "-o", number).stdout.split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
+    def is_over(self, number: str) -> bool:
+        """Whether it has ended for good. A running job shows other words than RUNNING too, such as SIGNALING."""
+        return self.job(number)["JobState"] in OVER
+
     def start_again_now(self, number: str) -> None:
         """A requeued job waits for two minutes of itself. Not after the death of a node: its late end would be ours.
 
-        Said again for a few seconds: while Slurm still cleans up behind the job it sets the two minutes anew.
+        Never in the second of its end: its node knows ends by the second, and takes the new start for the old one
+        ("Job credential revoked"). Said again for a few seconds: while Slurm still cleans up behind the job it sets
+        the two minutes anew.
         """
+        time.sleep(2.0)
         for _ in range(8):
             self.run("scontrol", "update", f"jobid={number}", "starttime=now", ok=False)
             time.sleep(1.0)

@@ -14,7 +14,7 @@ def _submit(slurm: SlurmCluster, script: str, *options: str) -> str:
 
 
 def _ended(slurm: SlurmCluster, number: str) -> str:
-    until(lambda: slurm.job(number)["JobState"] not in ("PENDING", "RUNNING", "COMPLETING"), 30, "the job's end")
+    until(lambda: slurm.is_over(number), 30, "the job's end")
     return slurm.job(number)["JobState"]
 
 

@@ -38,10 +38,6 @@ def wait_for_checkpoint(lab: Lab, run: Run) -> Run:
     return lab.run(run)
 
 
-def is_over(slurm: SlurmCluster, job: str) -> bool:
-    return slurm.job(job)["JobState"] not in ("PENDING", "RUNNING", "COMPLETING")
-
-
 def reasons(run: Run) -> list[Reason | None]:
     return [attempt.ending.reason for attempt in run.history if attempt.ending]
 
@@ -56,7 +52,7 @@ def test_a_run_of_five_allocations_of_one_minute_ends_bit_for_bit(slurm_lab: Lab
         assert worker.until is not None
         assert worker.whole_s == 60.0
         assert 0 < (worker.until - slurm_lab.store.now()).total_seconds() <= 61
-        until(lambda job=job: is_over(slurm, job), 120, lambda: said(slurm_lab))
+        until(lambda job=job: slurm.is_over(job), 120, lambda: said(slurm_lab))
         assert slurm.job(job)["JobState"] == "COMPLETED", "it left before its limit"
         now = slurm_lab.run(run)
         assert now.attempt == number
@@ -80,7 +76,7 @@ def test_a_preempted_run_goes_on_in_another_partition_and_its_worker_comes_back(
     assert reasons(ended) == [Reason.DRAINED, None]
     assert [attempt.facts["scheduler"]["job"] for attempt in ended.history] == [low, normal]
     assert slurm_lab.outcome(run) == in_peace(slurm_lab, run)
-    until(lambda: is_over(slurm, normal), 30, "the end of what took its place")
+    until(lambda: slurm.is_over(normal), 30, "the end of what took its place")
     again = steps(slurm_lab, "after-the-preemption", seconds=1)
     slurm.start_again_now(low)
     assert slurm_lab.wait_until_ended(again).state is State.FINISHED, said(slurm_lab)
@@ -98,7 +94,7 @@ def test_scancel_of_a_script_that_does_not_listen_is_no_setback(slurm_lab: Lab, 
     until(lambda: slurm_lab.run(run).state is not State.RUNNING, 15, lambda: said(slurm_lab))
     after = slurm_lab.run(run)
     assert (after.state, after.reason, after.setbacks) == (State.QUEUED, Reason.DRAINED, 0), said(slurm_lab)
-    until(lambda: is_over(slurm, job), 20, "its end")
+    until(lambda: slurm.is_over(job), 20, "its end")
     assert slurm.job(job)["JobState"] == "CANCELLED"
     until(lambda: not workers(slurm_lab, job), 10, "its workers' good-bye")
     slurm_lab.labq("stop", run.id)
@@ -124,7 +120,7 @@ def test_sigusr1_long_before_the_end_means_leave(slurm_lab: Lab, slurm: SlurmClu
     job = sbatch(slurm_lab, "--time=30")
     wait_for_checkpoint(slurm_lab, run)
     slurm.run("scancel", "--batch", "--signal=USR1", job)
-    until(lambda: is_over(slurm, job), 30, lambda: said(slurm_lab))
+    until(lambda: slurm.is_over(job), 30, lambda: said(slurm_lab))
     assert slurm.job(job)["JobState"] == "COMPLETED"
     after = slurm_lab.run(run)
     assert (after.state, after.reason, after.setbacks) == (State.QUEUED, Reason.DRAINED, 0)
@@ -138,7 +134,7 @@ def test_a_limit_that_is_changed_while_a_run_trains_is_heard(slurm_lab: Lab, slu
     job = sbatch(slurm_lab, "--time=2")
     wait_for_checkpoint(slurm_lab, run)
     slurm.run("scontrol", "update", f"jobid={job}", "timelimit=1")
-    until(lambda: is_over(slurm, job), 80, lambda: said(slurm_lab))
+    until(lambda: slurm.is_over(job), 80, lambda: said(slurm_lab))
     assert slurm.job(job)["JobState"] == "COMPLETED", "it left before the new limit"
     assert (slurm_lab.run(run).state, slurm_lab.run(run).reason) == (State.QUEUED, Reason.DRAINED)
     slurm_lab.labq("stop", run.id)

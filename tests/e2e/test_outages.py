@@ -174,7 +174,7 @@ def test_every_verb_says_within_one_time_out_that_mongodb_is_away(lab: Lab, how:
 
 @pytest.mark.prompt
 def test_a_verb_that_is_talking_to_mongodb_when_it_falls_silent_says_so_in_time(lab: Lab) -> None:
-    run = lab.enqueue_steps("follow", pause_s=0.1)
+    run = lab.enqueue_steps("follow", steps=3000, pause_s=0.1)
     lab.worker()
     lab.wait_for_checkpoint(run)
     follower = Popen([*LABQ, "logs", "-f", run.id], env=lab.env, cwd=lab.home, stdout=PIPE, stderr=STDOUT, text=True)
