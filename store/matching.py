@@ -4,7 +4,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from store.errors import BadQuery
@@ -90,7 +90,7 @@ def running_s(run: Run, now: datetime) -> float | None:
     """Spent in attempts, the present one included: pauses and waiting excepted. None before the first one."""
     open_until = now if run.state is State.RUNNING else None
     spans = [(attempt.ended_at or open_until or attempt.started_at) - attempt.started_at for attempt in run.history]
-    return sum(span.total_seconds() for span in spans) if spans else None
+    return sum(spans, timedelta()).total_seconds() if spans else None
 
 
 def _same(field: Field, found: Any, value: Any) -> bool:

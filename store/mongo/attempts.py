@@ -15,6 +15,8 @@ from store.logbook import warn
 from store.metrics import Shipment
 from store.mongo.client import Document, Session, guarded
 from store.mongo.codec import from_document, plain
+from store.mongo.derived import RUNNING, derived
+from store.mongo.filters import DERIVED
 from store.mongo.history import History
 from store.mongo.runs import Runs
 from store.mongo.schema import CLAIM_ORDER, QUEUE_ORDER
@@ -107,6 +109,7 @@ class Attempts(Runs, History, Timed):
             "started_at": {"$ifNull": ["$started_at", "$$NOW"]},
             "ended_at": None,
             "history": {"$concatArrays": ["$history", [attempt]]},
+            **RUNNING,
         }
         document = self.database["runs"].find_one_and_update(
             where,
@@ -147,10 +150,11 @@ class Attempts(Runs, History, Timed):
         self._drop_points_after(run_id, attempt, checkpoint)
         with pymongo.timeout(_SUMMARY_S):
             summary = self._summary(run_id)
-        saved = self.database["runs"].update_one(_token(run_id, attempt), {"$set": {"summary": plain(summary)}})
-        if not saved.matched_count:
+        new = replace(new, summary=summary)
+        fields = {"summary": plain(summary), DERIVED: derived(new)}
+        if not self.database["runs"].update_one(_token(run_id, attempt), {"$set": fields}).matched_count:
             raise _superseded(run_id, attempt)
-        return replace(new, summary=summary)
+        return new
 
     @guarded
     def renew(self, run_id: str, attempt: int, lease_s: float) -> Wish | None:
@@ -269,7 +273,7 @@ class Attempts(Runs, History, Timed):
         return loaded
 
     def _save(self, run: Run, fields: tuple[str, ...], session: Session) -> None:
-        values = {field: plain(getattr(run, field)) for field in fields}
+        values = {field: plain(getattr(run, field)) for field in fields} | {DERIVED: derived(run)}
         self.database["runs"].update_one({"_id": run.id}, {"$set": values}, session=session)
 
     def _audit(

@@ -1,6 +1,7 @@
 """A condition as a MongoDB filter. The same as `store.matching`, in MongoDB's words."""
 
 import re
+from datetime import UTC, datetime
 
 from bson import json_util
 from bson.json_util import JSONOptions
@@ -28,7 +29,10 @@ from store.query import (
 )
 from store.states import State
 
-_OPERATORS = {Op.EQUAL: "$eq", Op.LESS: "$lt", Op.AT_MOST: "$lte", Op.GREATER: "$gt", Op.AT_LEAST: "$gte"}
+OPERATORS = {Op.EQUAL: "$eq", Op.LESS: "$lt", Op.AT_MOST: "$lte", Op.GREATER: "$gt", Op.AT_LEAST: "$gte"}
+DERIVED = "derived"
+"""The field of a run's document under which `store.mongo.derived` keeps what is made of others."""
+
 _ANYTHING = r"[\s\S]*"
 _EVERY_TYPE = ["double", "int", "long", "decimal", "string", "bool", "object", "array", "date"]
 
@@ -57,8 +61,14 @@ PATHS: dict[RunField, str] = {
     RunField.STARTED: "started_at",
     RunField.ENDED: "ended_at",
     RunField.DONE: "progress.done",
+    RunField.DURATION: f"{DERIVED}.duration_s",
+    RunField.RUNNING_TIME: f"{DERIVED}.running_time_s",
+    RunField.PROGRESS: f"{DERIVED}.progress",
+    RunField.STEP: f"{DERIVED}.step",
 }
 """Fields whose name in the document is another one."""
+
+EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
 
 EMPTY_IS_MISSING = frozenset({RunField.MESSAGE, RunField.REMARK})
 
@@ -117,7 +127,10 @@ COMPUTED: dict[RunField, Document] = {
         "$max": {"$map": {"input": {"$objectToArray": {"$ifNull": ["$summary", {}]}}, "in": "$$this.v.last_step"}}
     },
 }
-"""Fields that no document holds; a filter by one alone reads every run."""
+"""How the fields are made that a document holds under `derived`."""
+
+TICKING = frozenset({RunField.DURATION, RunField.RUNNING_TIME})
+"""They grow while a run runs, so of a running run no document holds them."""
 
 
 def to_filter(condition: Condition) -> Document:
@@ -163,27 +176,30 @@ def raw_filter(text: str) -> Document:
 
 
 def _compared(field: Field, op: Op, value: Value) -> Document:
-    if isinstance(field, RunField) and field in COMPUTED:
-        return {"$expr": _is_number_and(COMPUTED[field], op, value)}
+    if isinstance(field, RunField) and field in TICKING:
+        now = {"state": State.RUNNING.value, "$expr": _is_number_and(COMPUTED[field], op, value)}
+        return {"$or": [{path(field): {OPERATORS[op]: value}}, now]}
     if isinstance(field, RunField) and KINDS.get(field) is Kind.ID:
         return {path(field): {"$regex": f"^{re.escape(str(value))}"}}
-    return {path(field): {_OPERATORS[op]: value}}
+    return {path(field): {OPERATORS[op]: value}}
 
 
 def _not_empty(field: Field, found: Document) -> Document:
-    """An empty message is no message."""
-    return {"$and": [found, {path(field): {"$ne": ""}}]} if field in EMPTY_IS_MISSING else found
+    """An empty message is no message. Said as an index has it that is read instead of the runs."""
+    if field not in EMPTY_IS_MISSING:
+        return found
+    return {"$and": [found, {path(field): {"$gt": ""}}, {"queued_at": {"$gte": EARLIEST}}]}
 
 
 def _among(field: Field, values: tuple[Value, ...]) -> Document:
-    if isinstance(field, RunField) and (field in COMPUTED or KINDS.get(field) is Kind.ID):
+    if isinstance(field, RunField) and (field in TICKING or KINDS.get(field) is Kind.ID):
         return {"$or": [_compared(field, Op.EQUAL, value) for value in values]} if values else _NOTHING
     return {path(field): {"$in": list(values)}}
 
 
 def _is_number_and(expression: Document, op: Op, value: Value) -> Document:
     """In an expression, null and NaN are less than every number; in a comparison they are nothing."""
-    compared = {_OPERATORS[op]: ["$$it", {"$literal": value}]}
+    compared = {OPERATORS[op]: ["$$it", {"$literal": value}]}
     return {"$let": {"vars": {"it": expression}, "in": {"$and": [{"$gte": ["$$it", float("-inf")]}, compared]}}}
 
 
@@ -198,8 +214,9 @@ def _negated(part: Condition) -> Document:
 
 def missing(field: Field) -> Document:
     """The filter for runs in which a field has no value."""
-    if isinstance(field, RunField) and field in COMPUTED:
-        return {"$expr": {"$not": [{"$isNumber": COMPUTED[field]}]}}
+    if isinstance(field, RunField) and field in TICKING:
+        now = {"state": State.RUNNING.value, "$expr": {"$isNumber": COMPUTED[field]}}
+        return {path(field): None, "$nor": [now]}
     if field in EMPTY_IS_MISSING:
         return {path(field): {"$in": [None, ""]}}
     if field in (RunField.TAG, RunField.FINDING, RunField.COMMAND):

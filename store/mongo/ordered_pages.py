@@ -3,24 +3,25 @@
 An order has sections (numbers, …, those without a value). Within a section the index of the field gives the order of
 the values, but not of runs with the same value; so a page consists of the rest of a group of equals, the values beyond
 it, and the beginning of the next group of equals, newest first. No page needs the one before, only its last run.
-A field without an index has all matching runs read and sorted, once.
+What grows while a run runs has no index there: running runs, which are few, are read and put in between.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from store.errors import BadQuery
 from store.mongo.client import Connected, Document
 from store.mongo.codec import from_document
-from store.mongo.filters import COMPUTED, EMPTY_IS_MISSING, missing, path, to_filter
+from store.mongo.filters import EARLIEST, EMPTY_IS_MISSING, OPERATORS, TICKING, missing, path
 from store.ordering import AFTER_OR_SKIP, UNORDERED, Section, age, placed, sections
-from store.query import Compared, Field, Metric, Op, Order, Param, RunField
+from store.query import Field, Metric, Op, Order, Param, RunField
 from store.runs import MetricSummary, Run, Task
+from store.states import State
 
 NEWEST_FIRST = [("queued_at", -1), ("index", -1), ("_id", -1)]
 OLDEST_FIRST = [("queued_at", 1), ("index", 1), ("_id", 1)]
-EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
 _LEAST: dict[Section, Any] = {Section.NUMBERS: float("-inf"), Section.TIMES: EARLIEST, Section.TEXTS: ""}
 _KEY = "_key"
 _MADE_OF: dict[Field | None, tuple[str, ...]] = {
@@ -30,8 +31,6 @@ _MADE_OF: dict[Field | None, tuple[str, ...]] = {
     RunField.DONE: ("progress",),
     RunField.STEP: ("summary",),
 }
-_INDEXED = frozenset({RunField.ID, RunField.CREATED, RunField.STARTED, RunField.ENDED})
-"""And every metric and parameter, by the wildcard index."""
 
 
 class Pages(Connected):
@@ -75,7 +74,8 @@ class Pages(Connected):
         for section in sections(order.field):
             if begin is not None and section < begin[0]:
                 continue
-            part = _Section(self, match, order, section, now, light=light)
+            kind = _Ticking if order.field in TICKING and section is Section.NUMBERS else _Section
+            part = kind(self, match, order, section, now, light=light)
             left = limit - len(found) if limit else 0
             if begin is not None and after is not None and section == begin[0]:
                 found += part.after(begin[1], after, left)
@@ -96,8 +96,7 @@ class _Section:
         self.light, self.only = light, light_fields(order.field) if light else None
         self.runs = pages.database["runs"]
         self.field, self.descending, self.now = order.field, order.descending, now
-        self.match = _both(match, _in_section(order.field, section))
-        self.is_indexed = not isinstance(order.field, RunField) or order.field in _INDEXED
+        self.asked, self.match = match, _both(match, _in_section(order.field, section))
         self.is_flat = section in (Section.NAN, Section.REST)
 
     def after(self, value: Any, run: Run, limit: int) -> list[Run]:
@@ -113,11 +112,9 @@ class _Section:
         """The page that begins so many runs later, and how many are still to be skipped in the next section."""
         if self.is_flat:
             return self._past_end(self._newest_first({}, skip, limit), skip)
-        if not self.is_indexed:
-            return self._past_end(self._beyond(None, limit, skip), skip)
         if not skip:
             return self._beyond(None, limit), 0
-        edge = list(self._sorted({}, skip=skip, limit=1, only_value=True))
+        edge = list(self._sorted({}, skip=skip, limit=1, then=[{"$project": {"_id": 0, _KEY: f"${path(self.field)}"}}]))
         if not edge:
             return self._past_end([], skip)
         value = edge[0][_KEY]
@@ -130,12 +127,11 @@ class _Section:
         """A page that is empty says nothing of how many runs there are."""
         return (found, 0) if found or not skip else ([], max(0, skip - self.runs.count_documents(self.match)))
 
-    def _beyond(self, value: Any, limit: int, skip: int = 0) -> list[Run]:
+    def _beyond(self, value: Any, limit: int) -> list[Run]:
         """What has a value beyond this one. Of the last value there may be more than fit: the newest are taken."""
         beyond = {} if value is None else _compared(self.field, value, self._after)
-        found = [self._run(document) for document in self._sorted(beyond, skip=skip, limit=limit)]
-        if not self.is_indexed:
-            return found
+        only = [{"$project": self.only}] if self.only else []
+        found = [self._run(document) for document in self._sorted(beyond, limit=limit, then=only)]
         if limit and len(found) == limit:
             last = self._value(found[-1])
             found = [run for run in found if self._value(run) != last]
@@ -147,18 +143,11 @@ class _Section:
         newest_first = sorted(runs, key=age, reverse=True)
         return sorted(newest_first, key=self._value, reverse=self.descending)
 
-    def _sorted(self, beyond: Document, *, skip: int = 0, limit: int = 0, only_value: bool = False) -> Any:
-        match, direction = _both(self.match, beyond), -1 if self.descending else 1
-        stages: list[Mapping[str, Any]] = [{"$match": match}]
-        computed = COMPUTED.get(self.field) if isinstance(self.field, RunField) else None
-        key = path(self.field) if computed is None else _KEY
-        stages += [] if computed is None else [{"$set": {_KEY: computed}}]
-        then = {} if self.is_indexed else {name: order for name, order in NEWEST_FIRST if name != key}
-        stages += [{"$sort": {key: direction, **then}}]
+    def _sorted(self, beyond: Document, *, skip: int = 0, limit: int = 0, then: Sequence[Document] = ()) -> Any:
+        stages: list[Document] = [{"$match": _both(self.match, beyond)}]
+        stages += [{"$sort": {path(self.field): -1 if self.descending else 1}}]
         stages += [{name: number} for name, number in (("$skip", skip), ("$limit", limit)) if number]
-        stages += [{"$project": {"_id": 0, _KEY: f"${key}"}}] if only_value else []
-        stages += [{"$project": self.only}] if self.only and not only_value else []
-        return self.runs.aggregate(stages, allowDiskUse=True)
+        return self.runs.aggregate([*stages, *then], allowDiskUse=True)
 
     def _newest_first(self, match: Document, skip: int, limit: int) -> list[Run]:
         found = self.runs.find(_both(self.match, match), self.only).sort(NEWEST_FIRST).skip(skip).limit(limit)
@@ -177,6 +166,38 @@ class _Section:
     @property
     def _before(self) -> Op:
         return Op.GREATER if self.descending else Op.LESS
+
+
+class _Ticking(_Section):
+    """Numbers that grow while a run runs: those of the others are stored."""
+
+    def after(self, value: Any, run: Run, limit: int) -> list[Run]:
+        """What follows a run that has this value."""
+        stored = super().after(value, run, limit)
+        mixed = self._arranged([*stored, *(one for one in self._running if self._follows(one, value, run))])
+        return mixed[:limit] if limit else mixed
+
+    def skipped(self, skip: int, limit: int) -> tuple[list[Run], int]:
+        """Of the stored ones so many more are read as may have to make room for running ones."""
+        most = len(self._running)
+        to_skip = max(0, skip - most)
+        stored, left = super().skipped(to_skip, limit + most if limit else 0)
+        mixed = self._arranged([*stored, *self._running])
+        begin = skip - (to_skip - left)
+        page = mixed[begin : begin + limit] if limit else mixed[begin:]
+        return page, 0 if page else max(0, begin - len(mixed))
+
+    @cached_property
+    def _running(self) -> list[Run]:
+        match = _both(self.asked, {"state": State.RUNNING.value})
+        runs = [self._run(document) for document in self.runs.find(match, self.only)]
+        return [run for run in runs if self._value(run) is not None]
+
+    def _follows(self, one: Run, value: Any, run: Run) -> bool:
+        mine = self._value(one)
+        if mine == value:
+            return age(one) < age(run)
+        return bool(mine < value) if self.descending else bool(mine > value)
 
 
 def light_fields(field: Field | None = None) -> Document:
@@ -209,8 +230,6 @@ def _light_run(document: Document, field: Field | None) -> Run:
 
 
 def _in_section(field: Field, section: Section) -> Document:
-    if field in COMPUTED and section is Section.REST:
-        return {"$nor": [_in_section(field, Section.NUMBERS)]}
     if isinstance(field, Param):
         if section is Section.REST:
             return {"$nor": [_in_section(field, other) for other in Section if other is not Section.REST]}
@@ -220,13 +239,11 @@ def _in_section(field: Field, section: Section) -> Document:
 
 def _compared_section(field: Field, section: Section) -> Document:
     if section is Section.NAN:
-        return to_filter(Compared(field=field, op=Op.EQUAL, value=float("nan")))
+        return _equal(field, float("nan"))
     if section is Section.FLAGS:
         return {path(field): {"$in": [False, True]}}
     if field in EMPTY_IS_MISSING:
         return {path(field): {"$gt": ""}}
-    if section is Section.NUMBERS:
-        return to_filter(Compared(field=field, op=Op.AT_LEAST, value=float("-inf")))
     return {path(field): {"$gte": _LEAST[section]}}
 
 
@@ -241,13 +258,8 @@ def _equal(field: Field, value: Any) -> Document:
 
 
 def _compared(field: Field, value: Any, op: Op) -> Document:
-    """As a condition; but an id as it is, not by its first characters."""
-    if isinstance(value, str | bool):
-        return {path(field): {_WORDS[op]: value}}
-    return to_filter(Compared(field=field, op=op, value=value))
-
-
-_WORDS = {Op.EQUAL: "$eq", Op.LESS: "$lt", Op.GREATER: "$gt"}
+    """By what is stored; an id as it is, not by its first characters."""
+    return {path(field): {OPERATORS[op]: value}}
 
 
 def _older_than(run: Run) -> Document:

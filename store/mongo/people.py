@@ -15,6 +15,8 @@ from store.mongo.attempts import Attempts
 from store.mongo.checkpoints import Checkpoints
 from store.mongo.client import Document, Session, guarded
 from store.mongo.codec import from_document, plain
+from store.mongo.derived import derived
+from store.mongo.filters import DERIVED
 from store.occasions import Occasion, entered
 from store.runs import Run
 from store.states import ENDED, State
@@ -92,7 +94,7 @@ def _difference(old: Run, new: Run) -> list[UpdateOne]:
     """What the change touched, and nothing else: a document may hold fields that this version does not know."""
     touched = [name for name in _FIELDS if getattr(new, name) != getattr(old, name)]
     values = {name: plain(getattr(new, name)) for name in touched}
-    return [UpdateOne({"_id": old.id}, {"$set": values})] if values else []
+    return [UpdateOne({"_id": old.id}, {"$set": {**values, DERIVED: derived(new)}})] if values else []
 
 
 def _entry(run: Run, change: Change, now: datetime, owed: Occasion | None) -> Document:

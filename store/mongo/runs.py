@@ -15,7 +15,8 @@ from store.errors import AmbiguousId, BadQuery, NoSuchRun, StoreUnavailable
 from store.experiments import Experiment
 from store.grouping import Group, Grouping
 from store.mongo.client import AWAY_CODES, Document, Session, guarded
-from store.mongo.codec import from_document, to_document, to_documents
+from store.mongo.codec import from_document, to_document
+from store.mongo.derived import run_documents
 from store.mongo.filters import to_filter
 from store.mongo.groups import Groups
 from store.mongo.names import NamesKept
@@ -48,7 +49,7 @@ class Runs(NamesKept, Pages, Groups):
         if not new:
             return []
         self._note_names(new)
-        fresh = to_documents(new)
+        fresh = run_documents(new)
         try:
             self.database["runs"].insert_many(fresh, ordered=False)
         except BulkWriteError as error:

@@ -12,14 +12,17 @@ from store.allocations import KEEP_S, Phase
 from store.errors import BeingRestored, StoreFailed
 from store.logbook import say
 from store.mongo.client import Document, guarded
+from store.mongo.derived import derive_all
+from store.mongo.filters import EMPTY_IS_MISSING, PATHS
 from store.mongo.findings import tell_all_runs
 from store.mongo.for_analysts import ensure_views
 from store.notices import NoticeState
+from store.query import RunField
 from store.schedulers import Scheduler
 from store.states import Reason, State
 from store.studies import StudyState, TrialState
 
-VERSION = 10
+VERSION = 11
 
 _UP, _DOWN = ASCENDING, DESCENDING
 
@@ -35,6 +38,11 @@ TRIED = "outlook.wasted_s"
 
 _BY_AGE = (("queued_at", _UP), ("index", _UP), ("_id", _UP))
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+_TEXTS = tuple(PATHS.get(field, field.value) for field in sorted(EMPTY_IS_MISSING))
+_ELSEWHERE = frozenset({"id", "experiment", "state", "tag", "finding", "created", "started", "ended", "command"})
+_FACTS = {PATHS.get(field, field.value): 1 for field in RunField if field not in _ELSEWHERE}
+"""What runs are found and sorted by and has no index of its own."""
 
 INDEXES: dict[str, list[IndexModel]] = {
     "experiments": [IndexModel([("created_at", _DOWN)])],
@@ -58,6 +66,9 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("ended_at", _UP)], partialFilterExpression={"ended_at": {"$gt": _LONG_AGO}}),
         # Any parameter and any number of any metric, to find runs and to sort them.
         IndexModel([("$**", _UP)], name="values", wildcardProjection={"params": 1, "summary": 1}),
+        IndexModel([("$**", _UP)], name="facts", wildcardProjection=_FACTS),
+        # Texts in which something is searched, newest run first: read instead of the runs.
+        *(IndexModel([*_BY_AGE, (text, _UP)], partialFilterExpression={text: {"$gt": ""}}) for text in _TEXTS),
         IndexModel([("lease.until", _UP)], partialFilterExpression={"state": State.RUNNING.value}),
         IndexModel([("lease.worker", _UP)], partialFilterExpression={"state": State.RUNNING.value}),
         IndexModel([("experiment", _UP), ("state", _UP)], partialFilterExpression={"judged.unread": True}),
@@ -202,6 +213,8 @@ def make_schema(database: Database[Document], version: int) -> None:
     if version:
         say("schema-upgrade", database=database.name, old=version, new=VERSION)
     with pymongo.timeout(_BUILDING_S):
+        if version and version < 11:
+            derive_all(database)
         for name, indexes in INDEXES.items():
             _ensure_collection(database, name)
             if indexes:

@@ -4,10 +4,13 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pymongo
 from pymongo import WriteConcern
 
 from store.mongo import MongoStore
-from store.mongo.codec import plain, to_document
+from store.mongo.codec import plain
+from store.mongo.derived import run_documents
+from store.mongo.schema import INDEXES
 from store.runs import Attempt, Ending, MetricSummary, Progress, Resources, Run, Task
 from store.states import Reason, State
 
@@ -16,17 +19,21 @@ PER_EXPERIMENT = 10_000
 BIG = "big"
 """One experiment in ten runs belongs to this one; the others are small."""
 _STATES = [State.FINISHED] * 85 + [State.FAILED] * 8 + [State.CANCELLED] * 2 + [State.QUEUED] * 5
+_MESSAGES = ["RuntimeError: CUDA error: out of memory", "ValueError: shapes do not fit", "KeyError: 'val_los'", ""]
 
 
 def fill(store: MongoStore, count: int, seed: int = 1) -> None:
-    """Insert that many runs of a few hundred experiments, with parameters, metrics, tags and a history."""
+    """Insert that many runs of a few hundred experiments, with parameters, metrics, tags and a history; then index them."""
     draw = random.Random(seed)
     began = datetime.now(UTC).replace(microsecond=0) - timedelta(days=365)
-    template = to_document(_run(0, draw, began, count))
+    template = run_documents([_run(0, draw, began, count)])[0]
     runs = store.database["runs"].with_options(write_concern=WriteConcern(w=1, j=False))
+    runs.drop_indexes()
     for start in range(0, count, CHUNK):
         chunk = [_document(template, number, draw, began, count) for number in range(start, min(count, start + CHUNK))]
         runs.insert_many(chunk, ordered=False)
+    with pymongo.timeout(3600):
+        runs.create_indexes(INDEXES["runs"])
     for experiment in [BIG, *{_experiment(number) for number in range(0, count, 7)}]:
         store.note_names(experiment, metrics=["loss", "val_loss", "val_accuracy"], params=_params(draw))
 
@@ -72,6 +79,8 @@ def _document(
     queued_at = began + timedelta(seconds=number * (364 * 86400 / count))
     started_at = queued_at + timedelta(minutes=5)
     waits = state is State.QUEUED
+    ended_at = started_at + timedelta(seconds=draw.randrange(60, 86400))
+    message = draw.choice(_MESSAGES) if state is State.FAILED else ""
     document = {
         **template, "_id": f"{draw.getrandbits(60):015x}"[-12:], "key": f"{number:064x}", "experiment": _experiment(number),
         "params": _params(draw), "repeat": 0, "index": number % PER_EXPERIMENT, "state": state.value, "queued_at": queued_at,
@@ -79,10 +88,14 @@ def _document(
         "tags": ["paper"] if number % 1000 == 7 else ["sweep"] if number % 3 == 0 else [],
         "owner": draw.choice(["ann", "bob", "eve"]), "priority": draw.choice([0, 0, 0, 10]),
         "started_at": None if waits else started_at,
-        "ended_at": None if waits else started_at + timedelta(seconds=draw.randrange(60, 86400)),
+        "ended_at": None if waits else ended_at,
     }  # fmt: skip
     if waits:
-        return document | {"summary": {}, "history": [], "ending": None, "progress": None}
-    attempt = {**template["history"][0], "worker": f"w{number % 40}", "started_at": started_at}
+        nothing = dict.fromkeys(template["derived"])
+        return document | {"summary": {}, "history": [], "ending": None, "progress": None, "derived": nothing}
+    attempt = {**template["history"][0], "worker": f"w{number % 40}", "started_at": started_at, "ended_at": ended_at}
     attempt["facts"] = {**attempt["facts"], "host": f"gpu-{number % 40}.lab"}
-    return document | {"summary": plain(_summary(draw)), "history": [attempt]}
+    spent_s = (ended_at - started_at).total_seconds()
+    derived = {"duration_s": spent_s, "running_time_s": spent_s, "progress": 1.0, "step": 10_000}
+    ending = {**template["ending"], "message": message}
+    return document | {"summary": plain(_summary(draw)), "history": [attempt], "ending": ending, "derived": derived}

@@ -238,6 +238,41 @@ def test_pages_make_up_the_ordered_list_whatever_their_size(mongo_store: MongoSt
                 assert [run.id for run in page] == expected[skip : skip + size], (order, size, skip)
 
 
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("field", [RunField.DURATION, RunField.RUNNING_TIME])
+def test_running_runs_stand_between_the_others_in_the_order_of_what_grows(
+    mongo_store: MongoStore, field: RunField, descending: bool
+) -> None:
+    now = datetime.now(UTC)
+
+    def run(number: int, hours: float | None, state: State) -> Run:
+        began, ended = (now - timedelta(hours=hours), now) if hours else (None, None)
+        ended = None if state is State.RUNNING else ended
+        history = (Attempt(number=1, worker="w", started_at=began, ended_at=ended),) if began else ()
+        return Run(
+            id=f"r{number}", key=f"k{number}", experiment="e", params={}, task=Task(command=("true",), workdir="/"),
+            queued_at=NOW, index=number, state=state, started_at=began, ended_at=ended, history=history,
+        )  # fmt: skip
+
+    lasted = [3, 5, 5, 5, 9, 12, None]
+    runs = [run(number, hours, State.FINISHED if hours else State.QUEUED) for number, hours in enumerate(lasted)]
+    runs += [run(10 + number, hours, State.RUNNING) for number, hours in enumerate([1, 4, 6, 7, 20])]
+    mongo_store.add_runs(runs)
+    order = Order(field=field, descending=descending)
+    expected = [run.id for run in ordered(runs, order, now)]
+    for size in (1, 2, 4, 50):
+        assert paged(mongo_store, RunQuery(order=order, limit=size)) == expected, size
+        for skip in range(len(expected) + 2):
+            page = mongo_store.runs(RunQuery(order=order, limit=size, skip=skip))
+            assert [run.id for run in page] == expected[skip : skip + size], (size, skip)
+    assert [run.id for run in mongo_store.runs(RunQuery(order=order, skip=3))] == expected[3:]
+    long = Compared(field=field, op=Op.GREATER, value=4.5 * 3600)
+    found = {run.id for run in mongo_store.runs(RunQuery(where=long))}
+    assert found == {run.id for run in runs if matches(long, run, now)}
+    nothing = mongo_store.runs(RunQuery(where=Missing(field=field)))
+    assert [run.id for run in nothing] == ["r6"]
+
+
 def paged(store: Store, query: RunQuery) -> list[str]:
     """The whole list, each page asked for by the last run of the one before."""
     found: list[str] = []

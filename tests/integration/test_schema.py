@@ -1,14 +1,19 @@
 """Indexes and validators: made once, holding against bad documents, refused by an older labq."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pymongo.errors import WriteError
 
 from store.errors import StoreFailed
 from store.mongo import MongoStore
+from store.mongo.filters import to_filter
 from store.mongo.schema import INDEXES, VALIDATORS, VERSION, ensure_schema
 from store.occasions import Occasion
+from store.query import Contains, RunField
+from store.runs import Attempt, MetricSummary, Progress, Run, Task
+from store.states import State
 
 
 def test_every_collection_has_its_indexes_and_validators(own_mongo_store: MongoStore) -> None:
@@ -79,6 +84,7 @@ def test_a_claim_uses_its_index(own_mongo_store: MongoStore) -> None:
     assert "'SORT'" not in winning
 
 
+MESSAGES = "queued_at_1_index_1__id_1_ending.message_1"
 NEWEST_FIRST = [("queued_at", -1), ("index", -1), ("_id", -1)]
 
 
@@ -93,6 +99,10 @@ NEWEST_FIRST = [("queued_at", -1), ("index", -1), ("_id", -1)]
         ({"summary.loss.min": {"$gte": float("-inf")}}, [("summary.loss.min", 1)], "values"),
         ({"params.lr": {"$gte": float("-inf")}}, [("params.lr", -1)], "values"),
         ({"ended_at": {"$gte": datetime(1971, 1, 1)}}, [("ended_at", -1)], "ended_at_1"),  # noqa: DTZ001
+        ({"derived.duration_s": {"$gte": float("-inf")}}, [("derived.duration_s", -1)], "facts"),
+        ({"priority": {"$gte": float("-inf")}}, [("priority", -1)], "facts"),
+        ({"owner": {"$gte": ""}}, [("owner", 1)], "facts"),
+        (to_filter(Contains(field=RunField.MESSAGE, text="cuda")), NEWEST_FIRST, MESSAGES),
     ],
 )
 def test_a_page_of_runs_comes_from_an_index_in_its_order(
@@ -112,3 +122,26 @@ def test_a_database_of_an_earlier_labq_gets_the_new_indexes_and_loses_the_replac
     names = set(runs.index_information())
     assert "values" in names
     assert "queued_at_1_index_1" not in names
+
+
+def test_runs_of_an_earlier_labq_get_what_is_derived(own_mongo_store: MongoStore) -> None:
+    runs = own_mongo_store.database["runs"]
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    history = tuple(
+        Attempt(number=number, worker="w", started_at=began, ended_at=began + timedelta(milliseconds=333 * number))
+        for number in (1, 2)
+    )
+    ended = Run(
+        id="a", key="a", experiment="e", params={}, task=Task(command=("true",), workdir="/"), queued_at=began,
+        state=State.FINISHED, started_at=began, ended_at=began + timedelta(seconds=9.001), history=history,
+        progress=Progress(done=1, total=3),
+        summary={"loss": MetricSummary(last=1.0, last_step=7, count=1)},
+    )  # fmt: skip
+    own_mongo_store.add_runs([ended, replace(ended, id="b", key="b", state=State.RUNNING, ended_at=None)])
+    expected = {document["_id"]: document["derived"] for document in runs.find()}
+    assert expected["a"] == {"duration_s": 9.001, "running_time_s": 0.999, "progress": 1 / 3, "step": 7}
+    assert expected["b"] == {"duration_s": None, "running_time_s": None, "progress": 1 / 3, "step": 7}
+    runs.update_many({}, {"$unset": {"derived": 1}})
+    own_mongo_store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": 10}})
+    ensure_schema(own_mongo_store.database)
+    assert {document["_id"]: document["derived"] for document in runs.find()} == expected

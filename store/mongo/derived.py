@@ -1,0 +1,66 @@
+"""What a run's document says twice: numbers made of other fields, stored so that an index knows them.
+
+Whoever writes what they are made of writes them too. Those that grow while a run runs have no value meanwhile.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pymongo.database import Database
+
+from store.matching import values
+from store.mongo.client import Document
+from store.mongo.codec import to_documents
+from store.mongo.filters import COMPUTED, DERIVED, PATHS, TICKING
+from store.query import RunField
+from store.runs import Run
+from store.states import State
+
+RUNNING: Document = dict.fromkeys((PATHS[field] for field in TICKING), None)
+"""The update of a run that begins to run."""
+
+_NAMES = {field: PATHS[field].removeprefix(f"{DERIVED}.") for field in COMPUTED}
+
+
+def derived(run: Run) -> Document:
+    """The subdocument."""
+    stored = _as_stored(run)
+    known = [field for field in COMPUTED if run.state is not State.RUNNING or field not in TICKING]
+    blank: Document = dict.fromkeys(_NAMES.values(), None)
+    return blank | {_NAMES[field]: _value(stored, field) for field in known}
+
+
+def run_documents(runs: list[Run]) -> list[Document]:
+    """Whole documents."""
+    return [{**document, DERIVED: derived(run)} for document, run in zip(to_documents(runs), runs, strict=True)]
+
+
+def derive_all(database: Database[Document]) -> None:
+    """For runs that an earlier labq has stored."""
+    running = {"$eq": ["$state", State.RUNNING.value]}
+    fields: Document = {
+        _NAMES[field]: {"$cond": [running, None, made]} if field in TICKING else made
+        for field, made in COMPUTED.items()
+    }
+    database["runs"].update_many({DERIVED: None}, [{"$set": {DERIVED: fields}}])
+
+
+def _value(run: Run, field: RunField) -> Any:
+    return next(iter(values(run, field, run.queued_at)), None)
+
+
+def _as_stored(run: Run) -> Run:
+    """With times as MongoDB keeps them, or a page would not begin where the one before it ended."""
+    if run.started_at is None and not run.history:
+        return run
+    history = tuple(
+        replace(one, started_at=_to_ms(one.started_at), ended_at=one.ended_at and _to_ms(one.ended_at))
+        for one in run.history
+    )
+    ended_at = run.ended_at and _to_ms(run.ended_at)
+    return replace(run, started_at=run.started_at and _to_ms(run.started_at), ended_at=ended_at, history=history)
+
+
+def _to_ms(time: datetime) -> datetime:
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
