@@ -1,11 +1,10 @@
 """What a run's document says twice: numbers made of other fields, stored so that an index knows them.
 
-Whoever writes what they are made of writes them too. Those that grow while a run runs have no value meanwhile.
+Whoever writes what they are made of writes them too. What is not known is absent; so is, while a run runs, what grows.
 """
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from pymongo.database import Database
 
@@ -13,12 +12,11 @@ from store.matching import values
 from store.mongo.client import Document
 from store.mongo.codec import to_documents
 from store.mongo.filters import COMPUTED, DERIVED, PATHS, TICKING
-from store.query import RunField
 from store.runs import Run
 from store.states import State
 
-RUNNING: Document = dict.fromkeys((PATHS[field] for field in TICKING), None)
-"""The update of a run that begins to run."""
+RUNNING: Document = dict.fromkeys((PATHS[field] for field in TICKING), "$$REMOVE")
+"""The update of a run that begins to run, for a pipeline."""
 
 _NAMES = {field: PATHS[field].removeprefix(f"{DERIVED}.") for field in COMPUTED}
 
@@ -26,9 +24,9 @@ _NAMES = {field: PATHS[field].removeprefix(f"{DERIVED}.") for field in COMPUTED}
 def derived(run: Run) -> Document:
     """The subdocument."""
     stored = _as_stored(run)
-    known = [field for field in COMPUTED if run.state is not State.RUNNING or field not in TICKING]
-    blank: Document = dict.fromkeys(_NAMES.values(), None)
-    return blank | {_NAMES[field]: _value(stored, field) for field in known}
+    fields = [field for field in COMPUTED if run.state is not State.RUNNING or field not in TICKING]
+    found = {_NAMES[field]: values(stored, field, run.queued_at) for field in fields}
+    return {name: known[0] for name, known in found.items() if known}
 
 
 def run_documents(runs: list[Run]) -> list[Document]:
@@ -39,15 +37,12 @@ def run_documents(runs: list[Run]) -> list[Document]:
 def derive_all(database: Database[Document]) -> None:
     """For runs that an earlier labq has stored."""
     running = {"$eq": ["$state", State.RUNNING.value]}
+    known = {field: {"$ifNull": [made, "$$REMOVE"]} for field, made in COMPUTED.items()}
     fields: Document = {
-        _NAMES[field]: {"$cond": [running, None, made]} if field in TICKING else made
-        for field, made in COMPUTED.items()
+        _NAMES[field]: {"$cond": [running, "$$REMOVE", made]} if field in TICKING else made
+        for field, made in known.items()
     }
     database["runs"].update_many({DERIVED: None}, [{"$set": {DERIVED: fields}}])
-
-
-def _value(run: Run, field: RunField) -> Any:
-    return next(iter(values(run, field, run.queued_at)), None)
 
 
 def _as_stored(run: Run) -> Run:

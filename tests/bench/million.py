@@ -91,8 +91,7 @@ def _document(
         "ended_at": None if waits else ended_at,
     }  # fmt: skip
     if waits:
-        nothing = dict.fromkeys(template["derived"])
-        return document | {"summary": {}, "history": [], "ending": None, "progress": None, "derived": nothing}
+        return document | {"summary": {}, "history": [], "ending": None, "progress": None, "derived": {}}
     attempt = {**template["history"][0], "worker": f"w{number % 40}", "started_at": started_at, "ended_at": ended_at}
     attempt["facts"] = {**attempt["facts"], "host": f"gpu-{number % 40}.lab"}
     spent_s = (ended_at - started_at).total_seconds()
