@@ -1,6 +1,6 @@
 """How long questions about very many runs take: python tests/bench/queries.py [--runs 1000000] [--home FOLDER]
 
-Fills a database by raw inserts (two to five minutes for a million runs; a FOLDER is kept and not filled again), asks each
+Fills a database by raw inserts (five minutes for a million runs; a FOLDER is kept and not filled again), asks each
 question below a few times, and prints one JSON object: milliseconds of the first answer and the median of all, from the
 text of the query to the Run objects of a page of 50. Questions that begin with "all:" read every run that matches.
 """
@@ -61,10 +61,15 @@ def questions(count: int, middle: str) -> dict[str, dict[str, Any]]:
         "sort by a parameter": {"sort": "-params.lr"},
         "sort by a parameter, the page in the middle": {"sort": "params.lr", "after": "AFTER"},
         "sort by the end": {"sort": "-ended"},
+        "sort by duration": {"sort": "-duration"},
+        "sort by duration, the page in the middle": {"sort": "duration", "after": "AFTER"},
+        "two conditions, sort by duration": {"text": "owner=eve and state=failed", "sort": "-duration"},
+        "duration > 23.5h": {"text": "duration>23.5h"},
+        "sort by priority": {"sort": "-priority"},
+        "message ~ cuda": {"text": "message ~ cuda"},
+        "message ~ no such text": {"text": "message ~ 'no such text'"},
         # What no index answers: every run that matches is read.
-        "all: sort by duration": {"sort": "-duration"},
-        "all: sort by priority": {"sort": "-priority"},
-        "all: message ~ cuda": {"text": "message ~ cuda"},
+        "all: sort by memory asked for": {"sort": "-memory"},
     }
 
 
