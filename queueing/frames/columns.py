@@ -6,6 +6,8 @@ A missing cell is never 0 and never NaN: NaN is a value that a run has reported.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from queueing.results.census import common_kind
@@ -44,21 +46,26 @@ class Filled:
 class Column:
     """One column while it is read."""
 
-    def __init__(self, name: str, texts: dict[str, str]) -> None:
+    def __init__(self, name: str, texts: dict[str | None, str | None]) -> None:
         self.name = name
         self._texts = texts
         self._pages: list[tuple[Kind | None, Any, Any]] = []
+        self._kinds: set[Kind] = set()
         self._length = 0
 
     def add(self, values: Sequence[Any]) -> None:
         """The values of a page; None is missing."""
         import numpy as np
 
-        gaps = None in values
-        missing = np.array([value is None for value in values]) if gaps else np.zeros(len(values), bool)
-        kinds = {_KINDS.get(kind, Kind.ANY) for kind in set(map(type, values)) if kind is not type(None)}
-        kind = common_kind(kinds) if kinds else None
-        self._pages.append((kind, self._packed(values, kind), missing))
+        types = set(map(type, values))
+        gaps = type(None) in types
+        none = map(is_, values, repeat(None))
+        missing = np.fromiter(none, bool, len(values)) if gaps else np.zeros(len(values), bool)
+        kinds = {_KINDS.get(kind, Kind.ANY) for kind in types if kind is not type(None)}
+        self._kinds |= kinds
+        # Whole numbers beside others become numbers only when all of the column are: a later page may have texts.
+        kind = (next(iter(kinds)) if len(kinds) == 1 else Kind.ANY) if kinds else None
+        self._pages.append((kind, self._packed(values, kind, gaps=gaps), missing))
         self._length += len(values)
 
     def pad(self, length: int) -> None:
@@ -70,8 +77,7 @@ class Column:
         """All pages as one array."""
         import numpy as np
 
-        kinds = {kind for kind, _, _ in self._pages if kind is not None}
-        kind = common_kind(kinds) if kinds else Kind.ANY
+        kind = common_kind(self._kinds) if self._kinds else Kind.ANY
         missing = [gone for _, _, gone in self._pages]
         arrays = [_as_kind(own, array, gone, kind) for own, array, gone in self._pages]
         empty = np.empty(0, _TYPES.get(kind, "object"))
@@ -82,20 +88,20 @@ class Column:
             missing=np.concatenate([np.empty(0, bool), *missing]),
         )
 
-    def _packed(self, values: Sequence[Any], kind: Kind | None) -> Any:
+    def _packed(self, values: Sequence[Any], kind: Kind | None, *, gaps: bool) -> Any:
         import numpy as np
 
         if kind is None:
             return None
         if kind in _TYPES:
-            empty = _EMPTY[kind]
             if kind is Kind.TIME:
                 return _times(values)
-            plain = [empty if value is None else value for value in values] if None in values else values
-            return np.array(plain, _TYPES[kind])
-        once = self._texts.setdefault
+            if gaps and kind is not Kind.NUMBER:  # of None NumPy makes NaN by itself
+                empty = _EMPTY[kind]
+                values = [empty if value is None else value for value in values]
+            return np.array(values, _TYPES[kind])
         if kind is Kind.TEXT:
-            return np.array([None if one is None else once(one, one) for one in values], object)
+            return np.array(list(map(self._texts.setdefault, values, values)), object)
         return _objects(values)
 
 
@@ -139,7 +145,7 @@ class Columns:
     """All columns of a table: those that are always there first, then others in the order in which they come."""
 
     def __init__(self, names: Sequence[str] = ()) -> None:
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str | None, str | None] = {}
         self._columns = {name: Column(name, self._texts) for name in names}
         self._length = 0
 

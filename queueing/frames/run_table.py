@@ -21,6 +21,7 @@ ALWAYS: dict[str, RunField] = {
 }  # fmt: skip
 """Of every run, under the names of the query language; `duration` in seconds."""
 
+_NOTHING: dict[str, Any] = {}
 _is_greater_better = lru_cache(maxsize=4096)(greater_is_better)
 
 
@@ -65,10 +66,12 @@ def _metrics(tables: Sequence[dict[str, dict[str, Any]]]) -> dict[str, list[Any]
 
 
 def _of_summaries(summaries: list[Any], key: str, unknown: float | None) -> list[Any]:
-    if None not in summaries:
-        values = picked(summaries, key)
-        return [unknown if one is None else one for one in values] if None in values else values
-    return [None if one is None else unknown if (value := one.get(key)) is None else value for one in summaries]
+    values = picked([one or _NOTHING for one in summaries], key)
+    if unknown is None or values.count(None) == summaries.count(None):
+        return values
+    return [
+        unknown if value is None and one is not None else value for value, one in zip(values, summaries, strict=True)
+    ]
 
 
 def _params(tables: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from itertools import takewhile
 from typing import Any
 
+import bson
 from bson.codec_options import CodecOptions
 
-from store.mongo.client import Document, guarded
+from store.mongo.arrays import documents
+from store.mongo.client import Document, driver_errors, guarded
 from store.mongo.codec import from_document
 from store.mongo.ordered_pages import OLDEST_FIRST
 from store.mongo.runs import Runs, filter_of, raw_filters_are_users
@@ -14,13 +17,14 @@ from store.outcomes import Outcome
 from store.store import RunQuery
 
 PAGE = 1000
+_PART = 100
+"""Documents that are decoded at once: what is made of more of them is out of the processor's cache when it is read."""
 _AT_ONCE = 200
 _ELSEWHERE = {"host": "history.facts.host", "commit": "provenance.git.commit", "message": "ending.message"}
 _WANTED = {_ELSEWHERE.get(one.name, one.name): 1 for one in fields(Outcome) if one.name != "id"}
 
 
 Codec = CodecOptions[Any]
-How = tuple[Document, Codec | None]
 
 
 class Outcomes(Runs):
@@ -28,39 +32,48 @@ class Outcomes(Runs):
 
     def outcomes(self, query: RunQuery) -> Iterator[Outcome]:
         """Matching runs, oldest first. Each page begins where the index says that the last one ended."""
-        for page in self._paged(query, _WANTED):
-            yield from map(_outcome, page)
+        for page in self._paged(query, _WANTED, self.database.codec_options):
+            for part in page:
+                yield from map(_outcome, part)
 
-    def _paged(self, query: RunQuery, wanted: Document, codec: Codec | None = None) -> Iterator[list[Document]]:
+    def _paged(self, query: RunQuery, wanted: Document, codec: Codec) -> Iterator[Iterator[list[Document]]]:
+        """Pages in parts. A page is read at once; a part is decoded when it is looked at."""
         match = filter_of(query)
         at: tuple[Any, Any] | None = None
         seen: list[str] = []
-        while page := self._page(match, query, at, seen, (wanted, codec)):
-            at = _age(page[-1])
-            same = [one["_id"] for one in page if _age(one) == at]
+        while page := self._page(match, query, at, seen, wanted):
+            at, same = self._last_of(page, codec)
             seen = same if len(same) < len(page) else seen + same
-            yield page
+            yield _decoded(page, codec)
+
+    @guarded
+    def _last_of(self, page: Sequence[bytes], codec: Codec) -> tuple[tuple[Any, Any], list[str]]:
+        """The age of the last run, and the last runs of that age."""
+        at = _age(bson.decode(page[-1], codec))
+        last = takewhile(lambda one: _age(one) == at, (bson.decode(one, codec) for one in reversed(page)))
+        return at, [one["_id"] for one in last]
 
     @guarded
     def _page(
-        self, match: Document, query: RunQuery, at: tuple[Any, Any] | None, seen: list[str], how: How
-    ) -> list[Document]:
+        self, match: Document, query: RunQuery, at: tuple[Any, Any] | None, seen: list[str], wanted: Document
+    ) -> list[bytes]:
         """First the rest of what was queued at one moment (a whole sweep is), then what came later."""
-        found: list[Document] = []
+        found: list[bytes] = []
         with raw_filters_are_users(query):
             if at is not None:
                 rest = {"queued_at": at[0], "index": {"$gte": at[1]}, "_id": {"$nin": seen}}
-                found += self._some(match, rest, PAGE, how)
+                found += self._some(match, rest, PAGE, wanted)
             if len(found) < PAGE:
                 later = {"queued_at": {"$gt": at[0]}} if at is not None else {}
-                found += self._some(match, later, PAGE - len(found), how)
+                found += self._some(match, later, PAGE - len(found), wanted)
         return found
 
-    def _some(self, match: Document, further: Document, count: int, how: How) -> list[Document]:
+    def _some(self, match: Document, further: Document, count: int, wanted: Document) -> list[bytes]:
         both = {"$and": [match, further]} if match and further else match or further
-        wanted, codec = how
-        runs = self.database["runs"] if codec is None else self.database["runs"].with_options(codec_options=codec)
-        return list(runs.find(both, wanted).sort(OLDEST_FIRST).limit(count).batch_size(count))
+        batches: Any = self.database["runs"].find_raw_batches(
+            both, wanted, sort=OLDEST_FIRST, limit=count, batch_size=count
+        )
+        return [batch[at : at + size] for batch in batches for at, size in documents(batch)]
 
     def values_at(self, steps: Mapping[str, int], names: Sequence[str]) -> dict[str, dict[str, float]]:
         """What these runs reported of these metrics at one step each; of a step that came twice, the later value."""
@@ -90,6 +103,13 @@ class Outcomes(Runs):
 
 def _age(document: Document) -> tuple[Any, Any]:
     return document["queued_at"], document.get("index", 0)
+
+
+def _decoded(page: Sequence[bytes], codec: Codec) -> Iterator[list[Document]]:
+    for start in range(0, len(page), _PART):
+        with driver_errors():
+            part = bson.decode_all(b"".join(page[start : start + _PART]), codec)
+        yield part
 
 
 def _outcome(document: Document) -> Outcome:

@@ -14,7 +14,8 @@ from store.metrics import Point, Shipment, segments, summarize
 from store.mongo import MongoStore
 from store.mongo import outcomes as mongo_outcomes
 from store.outcomes import outcome_of
-from store.query import RawMongo
+from store.query import Metric, Order, Param, RawMongo, RunField, Stat
+from store.rows import Wanted
 from store.runs import Attempt, Ending, MetricSummary, Progress, Run, Task
 from store.states import Reason, State
 from store.store import RunQuery, Store
@@ -108,6 +109,39 @@ def test_values_at_a_step_are_those_of_the_newest_point_there(store: Store) -> N
     assert str(store.values_at({"aaaa": 9}, ["nan"])) == "{'aaaa': {'nan': nan}}"
     assert store.values_at({"aaaa": 9}, []) == {"aaaa": {}}
     assert store.values_at({}, ["loss"]) == {}
+
+
+@pytest.mark.parametrize(("page", "part"), [(1, 1), (3, 2), (7, 3), (1000, 100)])
+def test_rows_are_those_of_the_memory_however_they_are_cut_into_pages_and_parts(
+    mongo_store: MongoStore, monkeypatch: pytest.MonkeyPatch, page: int, part: int
+) -> None:
+    monkeypatch.setattr(mongo_outcomes, "PAGE", page)
+    monkeypatch.setattr(mongo_outcomes, "_PART", part)
+    summary = MetricSummary(last=NAN, last_step=3, count=2**40, max=INF, max_step=3)
+    names = ["loss", "a.b", "$x", "", "k", "v", "_id"]
+    runs = [
+        a_run(f"r{k:02}", key=f"{k}", index=k % 5, queued_at=NOW + timedelta(seconds=k // 10), params={"lr": k} if k % 3 else {},
+              summary=dict.fromkeys(names[:k % 8], summary), tags=("a",) if k % 2 else ())
+        for k in range(23)
+    ]  # fmt: skip
+    memory = MemoryStore()
+    memory.add_runs(runs)
+    mongo_store.add_runs(runs)
+    fields = (RunField.CREATED, RunField.TAG, Param(path=("lr",)), Metric(name="loss", stat=Stat.COUNT))
+    wanted = Wanted(fields=fields, every=True)
+    order = Order(field=RunField.ID)
+    assert sorted(rows_of(mongo_store, RunQuery(), wanted)) == rows_of(memory, RunQuery(order=order), wanted)
+    for query in (RunQuery(order=order), RunQuery(limit=9), RunQuery(order=order, skip=2, limit=11)):
+        assert rows_of(mongo_store, query, wanted) == rows_of(memory, query, wanted)
+
+
+def rows_of(store: Store, query: RunQuery, wanted: Wanted) -> list[str]:
+    """A text for each run: NaN equals itself there."""
+    return [
+        repr((*row[:-1], [(name, sorted(one.items())) for name, one in row[-1].items()]))
+        for page in store.rows(query, wanted)
+        for row in zip(page.ids, *page.columns, page.params, page.summaries, strict=True)
+    ]
 
 
 def test_a_filter_that_makes_no_sense_to_mongodb_is_the_users(mongo_store: MongoStore) -> None:
