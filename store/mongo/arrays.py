@@ -36,7 +36,7 @@ def tables(batch: bytes) -> "Iterator[Mapping[str, np.ndarray[Any, Any]]]":
 
     Full buckets lie alike, so they are read together: calling NumPy for each takes longer than its numbers do.
     """
-    for size, same in groupby(documents(batch), key=lambda found: found[1]):
+    for size, same in groupby(_documents(batch), key=lambda found: found[1]):
         starts = [first for first, _ in same]
         table = _table(_Alike(batch, starts[0], size, len(starts)))
         if table is not None:
@@ -45,7 +45,7 @@ def tables(batch: bytes) -> "Iterator[Mapping[str, np.ndarray[Any, Any]]]":
             yield from (_one_by_one(_Alike(batch, first, size, 1)) for first in starts)
 
 
-def documents(batch: bytes) -> Iterator[tuple[int, int]]:
+def _documents(batch: bytes) -> Iterator[tuple[int, int]]:
     """Where each document begins, and its size."""
     at = 0
     while at < len(batch):
