@@ -100,6 +100,12 @@ class Lab:
     def delete_redis_data(self) -> None:
         shutil.rmtree(places(self.home).redis_data)
 
+    def forget(self) -> None:
+        """All runs, and whatever belongs to them."""
+        for name in self.store.database.list_collection_names(filter={"type": "collection"}):
+            if name != "meta" and not name.startswith("system."):
+                self.store.database[name].delete_many({})
+
     # ── processes ──
     def labq(self, *arguments: str, cwd: Path | None = None, ok: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
