@@ -74,9 +74,7 @@ class Watching:
         """
         if not isinstance(self.config, ClassifierConfig) or not self.model.n_valid:
             return
-        if (
-            self.config.readout is Readout.EVERY_STEP
-        ):  # an answer to each step, where the model predicts one to a sequence
+        if self.config.readout is Readout.EVERY_STEP:  # answers to steps, not to sequences
             return
         teller, valid = _Teller(cast(Predicts, self.model), state.weights), parts(self.model)[1]
         answers = teller.answers(valid)

@@ -12,7 +12,7 @@ from store.errors import ExitCode
 from store.logbook import say, warn
 from worker.cluster.here import granted_here
 from worker.linux import dies_with_me
-from worker.stopping import HURRY, STOP_SIGNALS, means_hurry, notices_held
+from worker.stopping import HURRY, NOTICES, STOP_SIGNALS, held, means_hurry
 
 _SLOWEST_RESTART_S = 30.0
 
@@ -51,7 +51,7 @@ class Crew:
         """Another member, unless we were told to stop; one that was started while the signal came hears of it too."""
         if self._stopping:
             return
-        with notices_held():  # by the member, too: a scheduler's warning waits until it listens, and does not end it
+        with held(NOTICES):  # by the member, too: a scheduler's warning waits until it listens, and does not end it
             member = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,

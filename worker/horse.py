@@ -7,15 +7,15 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 
 import psutil
 
 from store.logbook import warn
 from worker.linux import adopt_orphans, die_with_parent
-from worker.stopping import HEARD_BELOW, STOP_SIGNALS
+from worker.stopping import HEARD_BELOW
 
 
 class Outcome(IntEnum):
@@ -35,16 +35,6 @@ class Outcome(IntEnum):
     TIME_OVER = 19
     NOT_NEEDED = 20
     """The one run that this worker is for needs it no more."""
-
-
-@contextmanager
-def stop_signals_held() -> Iterator[None]:
-    """Signals wait until the block is left."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 class Horse:

@@ -25,7 +25,7 @@ from store.workers import Worker
 from worker.again import ask_again
 from worker.claiming import claim, gpus_free, gpus_here
 from worker.gpus import Gpu, preload
-from worker.horse import Horse, Outcome, stop_signals_held
+from worker.horse import Horse, Outcome
 from worker.judging import judge
 from worker.linux import adopt_orphans, call_me
 from worker.machine import total_memory_bytes, with_disk
@@ -35,7 +35,7 @@ from worker.quick_start import Proven, starter
 from worker.rounds import Rounds
 from worker.rundir import sweep
 from worker.station import Station
-from worker.stopping import STOP_SIGNALS, Asked, Requests, notices_heard
+from worker.stopping import NOTICES, STOP_SIGNALS, Asked, Requests, heard, held
 from worker.supervisor import Supervisor
 from worker.term import Term
 from worker.tickets import Tickets
@@ -125,7 +125,7 @@ class Loop:
             signal.signal(number, self._on_signal)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a lost terminal; `nohup` says it does not matter
             signal.signal(signal.SIGHUP, self._on_signal)
-        notices_heard()  # a crew has held them back while we began
+        heard(NOTICES)  # a crew has held them back while we began
         say("worker", name=self._worker.name, queue=self._offer.queue)
         outcome = Outcome.RAN  # the first look waits for no ticket
         time_is_over = False
@@ -236,7 +236,7 @@ class Loop:
         return outcome
 
     def _in_a_fork(self, work: Callable[[], Outcome]) -> Outcome:
-        with stop_signals_held():  # from the fork until we know whom to pass a signal on to
+        with held(STOP_SIGNALS):  # from the fork until we know whom to pass a signal on to
             if self._stopping:
                 return Outcome.NOTHING
             try:

@@ -11,7 +11,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 HURRY: int = signal.SIGRTMIN + 5 if hasattr(signal, "SIGRTMIN") else signal.SIGURG
@@ -49,18 +49,18 @@ def passed_on(number: int) -> int:
 
 
 @contextmanager
-def notices_held() -> Iterator[None]:
-    """A scheduler's warnings wait meanwhile, also for whoever is started: until `notices_heard` there."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, NOTICES)
+def held(signals: Collection[int]) -> Iterator[None]:
+    """They wait until the block is left; for whoever is started in it, until that process has `heard` them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
-        notices_heard()
+        heard(signals)
 
 
-def notices_heard() -> None:
+def heard(signals: Collection[int]) -> None:
     """Those that have waited come now."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, NOTICES)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 class Asked:

@@ -3,6 +3,7 @@
 Whoever writes what they are made of writes them too. What is not known is absent; so is, while a run runs, what grows.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -29,8 +30,13 @@ def derived(run: Run) -> Document:
     return {name: known[0] for name, known in found.items() if known}
 
 
-def run_documents(runs: list[Run]) -> list[Document]:
-    """Whole documents."""
+def run_document(run: Run) -> Document:
+    """A whole document."""
+    return run_documents([run])[0]
+
+
+def run_documents(runs: Sequence[Run]) -> list[Document]:
+    """Those of many runs at once."""
     return [{**document, DERIVED: derived(run)} for document, run in zip(to_documents(runs), runs, strict=True)]
 
 

@@ -12,7 +12,7 @@ from store.metrics import Shipment
 from store.mongo.artifacts import Artifacts
 from store.mongo.attempts import Attempts
 from store.mongo.client import Session, guarded
-from store.mongo.derived import run_documents
+from store.mongo.derived import run_document
 from store.mongo.uploads import IMPORTING, Bucket
 from store.runs import Run
 
@@ -25,7 +25,7 @@ class Imports(Attempts, Artifacts):
     @guarded
     def begin_import(self, run: Run, by: str, *, again: bool = False) -> bool:
         """The run is there, empty; False when it is there whole, unless it is to be imported `again`."""
-        document = {**run_documents([unfinished(run)])[0], IMPORTING: by}
+        document = {**run_document(unfinished(run)), IMPORTING: by}
         kept = self.database["runs"].find_one({"_id": run.id}, {IMPORTING: 1})
         if kept is None:
             self._note_names([run])
@@ -60,7 +60,7 @@ class Imports(Attempts, Artifacts):
     def end_import(self, run: Run, by: str) -> None:
         """All of it is there. Raises Superseded when somebody else has begun it anew."""
         self._note_names([run])
-        update = {"$set": run_documents([run])[0], "$unset": {IMPORTING: 1}}
+        update = {"$set": run_document(run), "$unset": {IMPORTING: 1}}
         if not self.database["runs"].update_one({"_id": run.id, IMPORTING: by}, update).matched_count:
             raise Superseded(f"run {run.id}: another import has begun it anew")
 

@@ -6,7 +6,6 @@ it, and the beginning of the next group of equals, newest first. No page needs t
 What grows while a run runs has no index there: running runs, which are few, are read and put in between.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -23,7 +22,6 @@ from store.states import State
 NEWEST_FIRST = [("queued_at", -1), ("index", -1), ("_id", -1)]
 OLDEST_FIRST = [("queued_at", 1), ("index", 1), ("_id", 1)]
 _LEAST: dict[Section, Any] = {Section.NUMBERS: float("-inf"), Section.TIMES: EARLIEST, Section.TEXTS: ""}
-_KEY = "_key"
 _MADE_OF: dict[Field | None, tuple[str, ...]] = {
     RunField.DURATION: (),
     RunField.RUNNING_TIME: ("history.number", "history.worker", "history.started_at", "history.ended_at"),
@@ -114,10 +112,10 @@ class _Section:
             return self._past_end(self._newest_first({}, skip, limit), skip)
         if not skip:
             return self._beyond(None, limit), 0
-        edge = list(self._sorted({}, skip=skip, limit=1, then=[{"$project": {"_id": 0, _KEY: f"${path(self.field)}"}}]))
+        edge = self._sorted({}, skip=skip, limit=1)
         if not edge:
             return self._past_end([], skip)
-        value = edge[0][_KEY]
+        value = self._value(edge[0])
         before = self.runs.count_documents(_both(self.match, _compared(self.field, value, self._before)))
         equals = self._newest_first(_equal(self.field, value), skip - before, limit)
         rest = limit - len(equals)
@@ -130,8 +128,7 @@ class _Section:
     def _beyond(self, value: Any, limit: int) -> list[Run]:
         """What has a value beyond this one. Of the last value there may be more than fit: the newest are taken."""
         beyond = {} if value is None else _compared(self.field, value, self._after)
-        only = [{"$project": self.only}] if self.only else []
-        found = [self._run(document) for document in self._sorted(beyond, limit=limit, then=only)]
+        found = self._sorted(beyond, limit=limit)
         if limit and len(found) == limit:
             last = self._value(found[-1])
             found = [run for run in found if self._value(run) != last]
@@ -143,11 +140,13 @@ class _Section:
         newest_first = sorted(runs, key=age, reverse=True)
         return sorted(newest_first, key=self._value, reverse=self.descending)
 
-    def _sorted(self, beyond: Document, *, skip: int = 0, limit: int = 0, then: Sequence[Document] = ()) -> Any:
+    def _sorted(self, beyond: Document, *, skip: int = 0, limit: int = 0) -> list[Run]:
+        """By value, runs of the same value as they come."""
         stages: list[Document] = [{"$match": _both(self.match, beyond)}]
         stages += [{"$sort": {path(self.field): -1 if self.descending else 1}}]
         stages += [{name: number} for name, number in (("$skip", skip), ("$limit", limit)) if number]
-        return self.runs.aggregate([*stages, *then], allowDiskUse=True)
+        stages += [{"$project": self.only}] if self.only else []
+        return [self._run(document) for document in self.runs.aggregate(stages, allowDiskUse=True)]
 
     def _newest_first(self, match: Document, skip: int, limit: int) -> list[Run]:
         found = self.runs.find(_both(self.match, match), self.only).sort(NEWEST_FIRST).skip(skip).limit(limit)

@@ -13,7 +13,7 @@ from store.errors import BeingRestored, StoreFailed
 from store.logbook import say
 from store.mongo.client import Document, guarded
 from store.mongo.derived import derive_all
-from store.mongo.filters import DERIVED, EMPTY_IS_MISSING, PATHS
+from store.mongo.filters import DERIVED, EMPTY_IS_MISSING, path
 from store.mongo.findings import tell_all_runs
 from store.mongo.for_analysts import ensure_views
 from store.notices import NoticeState
@@ -38,7 +38,7 @@ TRIED = "outlook.wasted_s"
 _BY_AGE = (("queued_at", _UP), ("index", _UP), ("_id", _UP))
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
-_TEXTS = tuple(PATHS.get(field, field.value) for field in sorted(EMPTY_IS_MISSING))
+_TEXTS = tuple(map(path, sorted(EMPTY_IS_MISSING)))
 _FACTS = dict.fromkeys(
     ("queue", "owner", "attempt", "priority", "setbacks", "history.facts.host", "history.worker", "ending.exit_code",
      "ending.signal", "ending.peak_memory_bytes", "progress.done", DERIVED), 1,

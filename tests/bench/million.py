@@ -9,7 +9,7 @@ from pymongo import WriteConcern
 
 from store.mongo import MongoStore
 from store.mongo.codec import plain
-from store.mongo.derived import run_documents
+from store.mongo.derived import run_document
 from store.mongo.schema import INDEXES
 from store.runs import Attempt, Ending, MetricSummary, Progress, Resources, Run, Task
 from store.states import Reason, State
@@ -26,7 +26,7 @@ def fill(store: MongoStore, count: int, seed: int = 1) -> None:
     """Insert that many runs of a few hundred experiments, with parameters, metrics, tags and a history; then index them."""
     draw = random.Random(seed)
     began = datetime.now(UTC).replace(microsecond=0) - timedelta(days=365)
-    template = run_documents([_run(0, draw, began, count)])[0]
+    template = run_document(_run(0, draw, began, count))
     runs = store.database["runs"].with_options(write_concern=WriteConcern(w=1, j=False))
     runs.drop_indexes()
     for start in range(0, count, CHUNK):

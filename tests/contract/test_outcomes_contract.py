@@ -1,5 +1,6 @@
 """What tables of results read: the same from both stores."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,16 +8,18 @@ from typing import Any
 
 import pytest
 
-from store.errors import BadQuery
+from store.errors import BadQuery, LabqError
 from store.experiments import Experiment
 from store.memory import MemoryStore
 from store.metrics import Point, Shipment, segments, summarize
-from store.mongo import MongoStore
+from store.mongo import MongoStore, open_store
 from store.mongo import outcomes as mongo_outcomes
 from store.outcomes import outcome_of
 from store.query import Metric, Order, Param, RawMongo, RunField, Stat
 from store.rows import Wanted
 from store.runs import Attempt, Ending, MetricSummary, Progress, Run, Task
+from store.servers.places import places
+from store.settings import Settings
 from store.states import Reason, State
 from store.store import RunQuery, Store
 from store.workers import Worker
@@ -133,6 +136,23 @@ def test_rows_are_those_of_the_memory_however_they_are_cut_into_pages_and_parts(
     assert sorted(rows_of(mongo_store, RunQuery(), wanted)) == rows_of(memory, RunQuery(order=order), wanted)
     for query in (RunQuery(order=order), RunQuery(limit=9), RunQuery(order=order, skip=2, limit=11)):
         assert rows_of(mongo_store, query, wanted) == rows_of(memory, query, wanted)
+
+
+def test_a_reader_that_is_left_or_loses_mongodb_leaves_no_thread(
+    servers: Settings, mongo_store: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mongo_outcomes, "PAGE", 2)
+    mongo_store.add_runs([a_run(f"r{k}", key=f"{k}", index=k) for k in range(9)])
+    before = set(threading.enumerate())
+    for _ in mongo_store.rows(RunQuery(), Wanted(every=True)):
+        break
+    other = open_store(places(servers.home).mongo_url, mongo_store.database.name, 2.0)
+    reader = other.rows(RunQuery(), Wanted(every=True))
+    next(reader)
+    other.close()
+    with pytest.raises(LabqError):
+        list(reader)
+    assert not [one for one in set(threading.enumerate()) - before if "ThreadPool" in one.name]
 
 
 def rows_of(store: Store, query: RunQuery, wanted: Wanted) -> list[str]:

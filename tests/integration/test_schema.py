@@ -1,5 +1,7 @@
 """Indexes and validators: made once, holding against bad documents, refused by an older labq."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +15,8 @@ from store.mongo.schema import INDEXES, VALIDATORS, VERSION, ensure_schema
 from store.occasions import Occasion
 from store.query import Contains, RunField
 from store.runs import Attempt, MetricSummary, Progress, Run, Task
+from store.servers.places import places
+from store.settings import Settings
 from store.states import State
 
 
@@ -122,6 +126,28 @@ def test_a_database_of_an_earlier_labq_gets_the_new_indexes_and_loses_the_replac
     names = set(runs.index_information())
     assert "values" in names
     assert "queued_at_1_index_1" not in names
+
+
+MIGRATES = "import sys; from store.mongo import open_store; open_store(sys.argv[1], sys.argv[2], 60.0)"
+
+
+def test_whoever_is_killed_while_it_brings_runs_up_to_date_is_followed_by_another(
+    servers: Settings, own_mongo_store: MongoStore
+) -> None:
+    runs, began = own_mongo_store.database["runs"], datetime(2026, 1, 1, tzinfo=UTC)
+    template = Run(id="", key="", experiment="e", params={}, task=Task(command=("true",), workdir="/"), queued_at=began)
+    own_mongo_store.add_runs([replace(template, id=f"r{n}", key=f"k{n}") for n in range(20_000)])
+    runs.update_many({}, {"$unset": {"derived": 1}})
+    own_mongo_store.database["meta"].update_one({"_id": "schema"}, {"$set": {"version": 10}})
+    given = [places(servers.home).mongo_url, own_mongo_store.database.name]
+    with subprocess.Popen([sys.executable, "-c", MIGRATES, *given]) as process:
+        while runs.find_one({"derived": {"$exists": True}}, {"_id": 1}) is None:
+            assert process.poll() is None
+        process.kill()
+    assert own_mongo_store.database["meta"].find_one({"_id": "schema", "version": 10}), "killed in the middle"
+    ensure_schema(own_mongo_store.database)
+    assert runs.count_documents({"derived": {}}) == 20_000
+    assert own_mongo_store.database["meta"].find_one({"_id": "schema", "version": VERSION})
 
 
 def test_runs_of_an_earlier_labq_get_what_is_derived(own_mongo_store: MongoStore) -> None:

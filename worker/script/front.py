@@ -16,11 +16,11 @@ from store.errors import AmbiguousId, ExitCode, LabqError, NoSuchRun, Unavailabl
 from store.logbook import say
 from store.settings import Settings
 from store.workers import Worker
-from worker.horse import Horse, Outcome, stop_signals_held
+from worker.horse import Horse, Outcome
 from worker.linux import adopt_orphans
 from worker.script.entering import Busy, Overruled
 from worker.script.shared import Shared, as_shells_have_it
-from worker.stopping import STOP_SIGNALS, Asked
+from worker.stopping import STOP_SIGNALS, Asked, held
 from worker.term import Term
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -51,7 +51,7 @@ class Front:
             signal.signal(number, self._on_signal)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a lost terminal; `nohup` says it does not matter
             signal.signal(signal.SIGHUP, self._on_signal)
-        with stop_signals_held():
+        with held(STOP_SIGNALS):
             self._horse = Horse(lambda: self._guarded(work))
         forked()
         self._term.keep_asking()
